@@ -1,0 +1,105 @@
+"""Everything that is run on this project, by name: ``nox -l`` lists it.
+
+``nox`` alone runs what has to pass before a change is proposed.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+from packaging.requirements import Requirement
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "lint", "typing", "docs"]
+
+ROOT = Path(__file__).parent
+PYPROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PYPROJECT)
+CHECKED = ["gradient_async", "tests", "noxfile.py"]
+
+
+def install(session: nox.Session, *groups: str, package: str | None = "-e.[cli]") -> None:
+    """Install dependency groups and, unless `package` is None, the package."""
+    requirements = nox.project.dependency_groups(PYPROJECT, *groups)
+    session.install(*requirements, *([package] if package else []))
+
+
+def lower_bounds() -> list[str]:
+    """Turn each ``name>=version`` that the package and its command line need into ``==``."""
+    project = PYPROJECT["project"]
+    needed = map(Requirement, project["dependencies"] + project["optional-dependencies"]["cli"])
+    return [f"{need.name}=={bound.version}" for need in needed for bound in need.specifier]
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the tests with branch coverage on the Python that runs nox; arguments go to pytest."""
+    install(session, "test")
+    session.run("pytest", "--cov", "--cov-report=term", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """Run the tests on every supported Python that this machine has."""
+    install(session, "test")
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """Run the tests on the oldest Python, each dependency at its lower bound."""
+    constraints = Path(session.create_tmp()) / "lower-bounds.txt"
+    constraints.write_text("\n".join(lower_bounds()))
+    groups = nox.project.dependency_groups(PYPROJECT, "test")
+    session.install("-e.[cli]", *groups, "--constraint", str(constraints))
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format and docstrings; `-- --fix` mends what can be mended."""
+    install(session, "lint", package=None)
+    fix = "--fix" in session.posargs
+    session.run("ruff", "check", *(["--fix"] if fix else []))
+    session.run("ruff", "format", *([] if fix else ["--check"]))
+    session.run("interrogate", "gradient_async", "tests")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check the types of the package, its tests and this file with mypy and pyright."""
+    install(session, "typing")
+    session.run("mypy")
+    session.run("pyright", "--pythonpath", shutil.which("python", path=session.bin) or "python")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into docs/_build/html; any warning is an error."""
+    install(session, "docs")
+    session.run("sphinx-build", "-n", "-W", "--keep-going", "docs", "docs/_build/html")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel and the sdist, check both, and run the tests on the installed wheel."""
+    install(session, "wheel", "test", package=None)
+    workplace = Path(session.create_tmp())
+    dist, copy = workplace / "dist", workplace / "tests"
+    for old in (dist, copy):
+        shutil.rmtree(old, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    built = [str(path) for path in sorted(dist.iterdir())]
+    session.run("twine", "check", "--strict", *built)
+    [wheel_path] = (path for path in built if path.endswith(".whl"))
+    session.run("check-wheel-contents", wheel_path)
+    session.install("--force-reinstall", "--no-deps", wheel_path)
+    session.install(f"{wheel_path}[cli]")
+    shutil.copytree(ROOT / "tests", copy)  # away from the tree, which would be imported instead
+    session.chdir(workplace)
+    house = copy / "test_house.py"
+    session.run("pytest", "-c", str(ROOT / "setup.cfg"), f"--ignore={house}", str(copy))
