@@ -13,13 +13,13 @@ from packaging.requirements import Requirement
 
 nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
+nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["tests", "lint", "typing", "docs"]
 
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
-CHECKED = ["gradient_async", "tests", "noxfile.py"]
 
 
 def install(session: nox.Session, *groups: str, package: str | None = "-e.[cli]") -> None:
