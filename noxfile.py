@@ -88,18 +88,16 @@ def docs(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """Build the wheel and the sdist, check both, and run the tests on the installed wheel."""
     install(session, "wheel", "test", package=None)
-    workplace = Path(session.create_tmp())
-    dist, copy = workplace / "dist", workplace / "tests"
-    for old in (dist, copy):
-        shutil.rmtree(old, ignore_errors=True)
-    session.run("python", "-m", "build", "--outdir", str(dist))
-    built = [str(path) for path in sorted(dist.iterdir())]
-    session.run("twine", "check", "--strict", *built)
-    [wheel_path] = (path for path in built if path.endswith(".whl"))
-    session.run("check-wheel-contents", wheel_path)
-    session.install("--force-reinstall", "--no-deps", wheel_path)
-    session.install(f"{wheel_path}[cli]")
-    shutil.copytree(ROOT / "tests", copy)  # away from the tree, which would be imported instead
-    session.chdir(workplace)
-    house = copy / "test_house.py"
-    session.run("pytest", "-c", str(ROOT / "setup.cfg"), f"--ignore={house}", str(copy))
+    workplace = Path(session.create_tmp()).resolve()
+    shutil.rmtree(workplace)
+    session.run("python", "-m", "build", "--outdir", str(workplace))
+    wheel, sdist = (next(workplace.glob(pattern)) for pattern in ("*.whl", "*.tar.gz"))
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    session.run("check-wheel-contents", str(wheel))
+    session.install("--force-reinstall", "--no-deps", str(wheel))
+    session.install(f"{wheel}[cli]")
+    # Away from the tree, which would be imported in place of the installed package.
+    shutil.copytree(ROOT / "tests", workplace / "tests")
+    shutil.copy(ROOT / "setup.cfg", workplace)
+    with session.chdir(workplace):
+        session.run("pytest", "--ignore=tests/test_house.py", *session.posargs)
