@@ -1,0 +1,125 @@
+"""An async-first SDK for the backups of DigitalOcean GPU Droplets.
+
+``AsyncGradient`` is awaited, ``Gradient`` blocks; both have the same methods::
+
+    async with AsyncGradient() as client:
+        page = await client.gpu_droplets.backups.list(3164444)
+
+    page = Gradient().gpu_droplets.backups.list(3164444)
+
+What is imported here is loaded when it is first used, so a program that needs only the types or the
+errors does not load an HTTP client.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+from ._version import __version__
+
+if TYPE_CHECKING:
+    from . import types
+    from ._http import (
+        DEFAULT_MAX_RETRIES,
+        DEFAULT_TIMEOUT,
+        RequestOptions,
+        Timeout,
+    )
+    from ._pacing import RateLimit, RateLimitStatus, WindowStatus
+    from ._response import (
+        APIResponse,
+        AsyncAPIResponse,
+        AsyncStreamedResponse,
+    )
+    from .client import AsyncGradient
+    from .errors import (
+        APIConnectionError,
+        APIError,
+        APIResponseValidationError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        BlockingCallWarning,
+        ConfigurationError,
+        ConflictError,
+        DeadlineExceededError,
+        GradientError,
+        IncompleteListingError,
+        InternalServerError,
+        NotFoundError,
+        PermissionDeniedError,
+        RateLimitError,
+        UnprocessableEntityError,
+    )
+    from .sync import Gradient, StreamedResponse
+    from .types import DropletBackups
+
+    AsyncClient = AsyncGradient
+    Client = Gradient
+
+__all__ = [
+    "DEFAULT_MAX_RETRIES",
+    "DEFAULT_TIMEOUT",
+    "APIConnectionError",
+    "APIError",
+    "APIResponse",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncAPIResponse",
+    "AsyncClient",
+    "AsyncGradient",
+    "AsyncStreamedResponse",
+    "AuthenticationError",
+    "BadRequestError",
+    "BlockingCallWarning",
+    "Client",
+    "ConfigurationError",
+    "ConflictError",
+    "DeadlineExceededError",
+    "DropletBackups",
+    "Gradient",
+    "GradientError",
+    "IncompleteListingError",
+    "InternalServerError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimit",
+    "RateLimitError",
+    "RateLimitStatus",
+    "RequestOptions",
+    "StreamedResponse",
+    "Timeout",
+    "UnprocessableEntityError",
+    "WindowStatus",
+    "__version__",
+    "types",
+]
+
+_HOMES: Final = {
+    "_http": ("DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "RequestOptions", "Timeout"),
+    "_pacing": ("RateLimit", "RateLimitStatus", "WindowStatus"),
+    "_response": ("APIResponse", "AsyncAPIResponse", "AsyncStreamedResponse"),
+    "client": ("AsyncGradient",),
+    "sync": ("Gradient", "StreamedResponse"),
+    "types": ("DropletBackups",),
+}
+_OTHER_NAMES: Final = {"AsyncClient": "AsyncGradient", "Client": "Gradient"}
+_HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "types":
+        return import_module(".types", __name__)
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    own_name = _OTHER_NAMES.get(name, name)
+    value = getattr(import_module(f".{_HOME_OF.get(own_name, 'errors')}", __name__), own_name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

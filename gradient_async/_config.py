@@ -1,0 +1,184 @@
+"""What a client is configured with, checked once, when the client is made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict, Union
+from urllib.parse import urlsplit
+
+import attrs
+
+from ._http import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT, Timeout, checked_count
+from ._pacing import RateLimit
+from .errors import ConfigurationError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+__all__ = ["AccessToken", "ClientOptions", "Config", "SessionSource"]
+
+DEFAULT_BASE_URL: Final = "https://api.digitalocean.com"
+TOKEN_VARIABLE: Final = "DIGITALOCEAN_ACCESS_TOKEN"  # noqa: S105 - a name, not a token
+BASE_URL_VARIABLE: Final = "GRADIENT_BASE_URL"
+
+SessionSource: TypeAlias = Union["aiohttp.ClientSession", "Callable[[], aiohttp.ClientSession]"]
+
+
+class ClientOptions(TypedDict, total=False):
+    """What `AsyncGradient.copy` can change; see `AsyncGradient` for each."""
+
+    access_token: str | None
+    base_url: str | None
+    timeout: float | Timeout | None
+    max_retries: int
+    default_headers: Mapping[str, str] | None
+    default_query: Mapping[str, object] | None
+    rate_limit: RateLimit | None
+    max_rate_limit_wait: float | None
+    max_response_bytes: int
+    allow_insecure_http: bool
+
+
+class _Masked(str):
+    """Text that no representation shows, so that no traceback and no log line does."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+def _masked(token: str) -> str:
+    return _Masked(token.strip())
+
+
+@attrs.frozen(repr=False)
+class AccessToken:
+    """A token that is only ever shown as ``***``."""
+
+    _value: str = attrs.field(converter=_masked)
+
+    @classmethod
+    def find(cls, given: str | None) -> AccessToken:
+        """Take the token that was given, or that of the environment."""
+        return cls(os.environ.get(TOKEN_VARIABLE, "") if given is None else given)
+
+    def checked(self) -> AccessToken:
+        """Give back the token if it can be sent.
+
+        Raises:
+            ConfigurationError: It is empty, or has a character that no header can have.
+        """
+        if not self._value:
+            raise ConfigurationError(
+                f"no access token: set the environment variable {TOKEN_VARIABLE}, or give "
+                "`access_token`"
+            )
+        if not (self._value.isascii() and self._value.isprintable()) or " " in self._value:
+            raise ConfigurationError(
+                f"the access token has a line break or another character that no token has: check "
+                f"`access_token` or {TOKEN_VARIABLE}"
+            )
+        return self
+
+    @property
+    def authorization(self) -> str:
+        """The value of the ``Authorization`` header."""
+        return _Masked(f"Bearer {self._value!s}")
+
+    def reveal(self) -> str:
+        """Give the token itself."""
+        return str(self._value)
+
+    def redact(self, text: str) -> str:
+        """Give text with the token, should it be in there, masked."""
+        return text.replace(str(self._value), "***")
+
+    def __repr__(self) -> str:
+        return "AccessToken('***')"
+
+
+@attrs.frozen
+class Config:
+    """The settings of a client; a copy of the client has some of them changed."""
+
+    access_token: AccessToken
+    base_url: str
+    timeout: Timeout = DEFAULT_TIMEOUT
+    max_retries: int = DEFAULT_MAX_RETRIES
+    default_headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
+    default_query: Mapping[str, object] = attrs.field(factory=dict, repr=False)
+    rate_limit: RateLimit | None = attrs.field(factory=RateLimit)
+    max_rate_limit_wait: float | None = 60.0
+    max_response_bytes: int = 32 * 1024 * 1024
+    allow_insecure_http: bool = False
+
+    @classmethod
+    def of(cls, access_token: AccessToken, options: ClientOptions) -> Config:
+        """Check and complete what a user gave.
+
+        Raises:
+            ConfigurationError: See `AccessToken.checked` and `checked_base_url`.
+            TypeError: A number is none.
+            ValueError: A number is out of its range.
+        """
+        insecure = options.get("allow_insecure_http", False)
+        given: dict[str, Any] = {
+            **options,
+            "access_token": access_token.checked(),
+            "base_url": checked_base_url(_base_url(options.get("base_url")), insecure),
+            "timeout": Timeout.of(options.get("timeout", DEFAULT_TIMEOUT)),
+            "max_retries": checked_count("max_retries", options.get("max_retries", 2), least=0),
+            "max_response_bytes": checked_count(
+                "max_response_bytes", options.get("max_response_bytes", 32 * 1024 * 1024)
+            ),
+            "default_headers": dict(options.get("default_headers") or {}),
+            "default_query": dict(options.get("default_query") or {}),
+        }
+        return cls(**given)
+
+    def with_changes(self, changes: ClientOptions) -> Config:
+        """Give the same settings with some of them changed."""
+        kept: dict[str, Any] = {
+            field.name: getattr(self, field.name)
+            for field in attrs.fields(Config)
+            if field.name != "access_token"
+        }
+        token = changes.pop("access_token", None)
+        return Config.of(
+            self.access_token if token is None else AccessToken.find(token),
+            ClientOptions(**{**kept, **changes}),  # type: ignore[typeddict-item]
+        )
+
+
+def _base_url(given: str | None) -> str:
+    return given if given is not None else os.environ.get(BASE_URL_VARIABLE) or DEFAULT_BASE_URL
+
+
+def checked_base_url(url: str, allow_insecure_http: bool) -> str:
+    """Give back a base URL that the token may be sent to, without a slash at its end.
+
+    Raises:
+        ConfigurationError: It is no plain ``https://`` URL. ``http://`` is for loopback only,
+            unless it is opted in.
+    """
+    parts = urlsplit(url.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigurationError(f"base_url must be an https:// URL, got {url!r}")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ConfigurationError("base_url must have no user, query or fragment")
+    if parts.scheme == "http" and not (allow_insecure_http or _is_loopback(parts.hostname)):
+        raise ConfigurationError(
+            f"base_url {url!r} would send the token in clear text: use https://, or give "
+            "`allow_insecure_http=True` where that is really wanted"
+        )
+    return url.strip().rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -1,0 +1,228 @@
+"""The aiohttp sessions of a client: one per event loop, each gone with its loop.
+
+A client is not tied to a loop when it is made. The first request on a loop opens a session there;
+it is closed with the client, with the loop, or when the client is dropped, whichever comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+
+from ._config import SessionSource
+from ._fork import tell_after_fork
+from .errors import APIConnectionError
+
+__all__ = ["Connections", "LoopConnections"]
+
+T = TypeVar("T")
+
+MAX_CONNECTIONS: Final = 100
+CLOSED: Final = "this client is closed: make a new one"
+
+
+class LoopConnections:
+    """The session of one event loop, and the requests that are under way on it."""
+
+    def __init__(self, session: aiohttp.ClientSession, limit: int, *, owned: bool) -> None:
+        self.session = session
+        self.owned = owned
+        self.slots = asyncio.Semaphore(limit)
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._closed = False
+        self._until_loop_ends = _closing_with_loop(session) if owned else None
+        if self._until_loop_ends is not None:
+            _begin(self._until_loop_ends)
+
+    @property
+    def usable(self) -> bool:
+        """Whether requests can be sent: a session that a user gave may be closed by the user."""
+        return not (self._closed or (self.owned and self.session.closed))
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Await ``work``, and end it with a clear error when the client is closed meanwhile."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._under_way.add(task)
+        try:
+            return await work
+        except asyncio.CancelledError:
+            # As `asyncio.timeout` does: what `close` cancelled is an error, what others did is not.
+            if task not in self._under_way and task.uncancel() == 0:
+                raise APIConnectionError(
+                    "the client was closed while the request was under way"
+                ) from None
+            raise
+        finally:
+            self._under_way.discard(task)
+
+    async def close(self) -> None:
+        """End the requests under way, then the session if it is ours."""
+        self._closed = True
+        while self._under_way:
+            self._under_way.pop().cancel()
+        if self._until_loop_ends is not None:
+            await self._until_loop_ends.aclose()
+
+
+async def _closing_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    try:
+        yield
+    finally:
+        await session.close()
+
+
+def _begin(generator: AsyncGenerator[None, None]) -> None:
+    """Run a generator to its ``yield``.
+
+    That registers it with the running loop, which closes it at its end (``asyncio.run`` does so
+    by `loop.shutdown_asyncgens`) or when nobody holds it any more.
+    """
+    with suppress(StopIteration):
+        generator.asend(None).send(None)
+
+
+class Connections:
+    """The sessions of a client and its copies.
+
+    Args:
+        source: A session or a function that makes one, or ``None`` for our own. A session that
+            was given is never closed here.
+        base_url: Where the requests go, for the proxy that the environment names for it.
+    """
+
+    def __init__(self, source: SessionSource | None, base_url: str) -> None:
+        self._source = source
+        self._base_url = base_url
+        self._by_loop: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
+        self._closed = False
+        tell_after_fork(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more requests can be sent."""
+        return self._closed
+
+    def here(self) -> LoopConnections:
+        """Give the connections of the running loop.
+
+        Raises:
+            RuntimeError: The client is closed, or no loop is running.
+        """
+        if self.closed:
+            raise RuntimeError(CLOSED)
+        loop = asyncio.get_running_loop()
+        here = self._by_loop.get(loop)
+        if here is None or not here.usable:
+            here = self._open(loop)
+        return here
+
+    def _open(self, loop: asyncio.AbstractEventLoop) -> LoopConnections:
+        for other in [other for other in self._by_loop if other.is_closed()]:
+            del self._by_loop[other]
+        session, owned = _make_session(self._source, self._base_url)
+        here = LoopConnections(session, _limit(session), owned=owned)
+        self._by_loop[loop] = here
+        return here
+
+    async def close(self) -> None:
+        """Close the sessions of all loops. Those of other threads' loops are closed over there."""
+        self._closed = True
+        by_loop, self._by_loop = self._by_loop, {}
+        here = asyncio.get_running_loop()
+        for loop, connections in by_loop.items():
+            if loop is here:
+                await connections.close()
+            elif loop.is_running():
+                asyncio.run_coroutine_threadsafe(connections.close(), loop)
+
+    def shared(self) -> Connections:
+        """Give the same connections for a copy of the client, which cannot close them."""
+        return _BorrowedConnections(self)
+
+    def after_fork_in_child(self) -> None:
+        """Leave all sessions alone: they are the parent's.
+
+        Closing one here would take the parent's sockets out of the selector that both share.
+        """
+        _of_the_parent.append(self._by_loop)
+        self._by_loop = {}
+
+
+_of_the_parent: list[object] = []
+
+
+class _BorrowedConnections(Connections):
+    """The connections of a client as its copy sees them."""
+
+    def __init__(self, owner: Connections) -> None:
+        self._owner = owner
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        return self._closed or self._owner.closed
+
+    def here(self) -> LoopConnections:
+        if self._closed:
+            raise RuntimeError(CLOSED)
+        return self._owner.here()
+
+    async def close(self) -> None:
+        self._closed = True
+
+
+def _make_session(
+    source: SessionSource | None, base_url: str
+) -> tuple[aiohttp.ClientSession, bool]:
+    if isinstance(source, aiohttp.ClientSession):
+        return source, False
+    if source is not None:
+        return source(), True
+    return _own_session(proxy_from_environment(base_url)), True
+
+
+def _own_session(proxy: str | None) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        # No limit here: requests queue for `slots`, where their timeout does not run yet.
+        connector=aiohttp.TCPConnector(limit=0),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        middlewares=(_without_silent_retry,),
+        proxy=proxy,
+    )
+
+
+async def _without_silent_retry(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Keep aiohttp from sending a request again by itself, unseen by retries and pacing."""
+    try:
+        return await handler(request)
+    except aiohttp.ServerDisconnectedError as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
+    except aiohttp.ClientConnectorError:
+        raise
+    except aiohttp.ClientOSError as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
+
+
+def _limit(session: aiohttp.ClientSession) -> int:
+    """Give the number of requests that the session can send at once without queueing itself."""
+    connector = session.connector
+    limits = () if connector is None else (connector.limit, connector.limit_per_host)
+    return min([MAX_CONNECTIONS, *(limit for limit in limits if limit)])
+
+
+def proxy_from_environment(base_url: str) -> str | None:
+    """Give the proxy that ``HTTPS_PROXY`` and its like name for a URL, if they name one."""
+    parts = urlsplit(base_url)
+    if proxy_bypass(parts.netloc):
+        return None
+    proxies = getproxies()
+    return proxies.get(parts.scheme) or proxies.get("all")

@@ -1,0 +1,261 @@
+"""Many Droplets at once: as many questions as may be under way, answers as they come.
+
+IDs are taken one at a time, when there is room for the answer, so neither a fleet without end nor a
+consumer that is slower than the API fills the memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict, deque
+from collections.abc import (
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+)
+from itertools import islice
+from typing import Any, Final, Generic, TypeAlias, TypeVar
+
+from . import errors
+from ._http import checked_droplet_id
+from ._stream import ResultStream
+
+__all__ = ["DEFAULT_CONCURRENCY", "DropletIds", "FanOut", "ends_run"]
+
+R = TypeVar("R")
+
+DropletIds: TypeAlias = Iterable[int] | AsyncIterable[int]
+
+DEFAULT_CONCURRENCY: Final = 50
+_END: Final[Any] = object()
+REMEMBERED: Final = 1024
+"""How many answers are kept for IDs that an iterator may give again."""
+
+
+def ends_run(error: Exception) -> bool:
+    """Tell whether an error concerns all Droplets and not only the one that was asked about.
+
+    A wrong token, a limit that is used up for longer than the caller waits and a server that cannot
+    be reached do; so does every error that is not about an answer at all.
+    """
+    if isinstance(error, errors.APIConnectionError):
+        return error.unreachable
+    if isinstance(error, (errors.AuthenticationError, errors.RateLimitError)):
+        return True
+    return not isinstance(error, (errors.APIError, errors.IncompleteListingError))
+
+
+class _Source:
+    """The IDs, one at a time, from whatever kind of iterable they come in."""
+
+    def __init__(self, ids: DropletIds) -> None:
+        self._ids = ids
+        self._lock = asyncio.Lock()
+        self._async = aiter(ids) if isinstance(ids, AsyncIterable) else None
+        self._sync = iter(()) if isinstance(ids, AsyncIterable) else iter(ids)
+        self._taken = 0
+
+    async def next(self) -> int | None:
+        """Give the next ID, ``None`` at the end."""
+        if self._async is None:
+            droplet_id = next(self._sync, _END)
+        else:
+            async with self._lock:
+                droplet_id = await anext(self._async, _END)
+        if droplet_id is _END:
+            return None
+        self._taken += 1
+        return checked_droplet_id(droplet_id)
+
+    def rest(self) -> Iterable[int]:
+        """Give the IDs of a collection that were not handed out; an iterator keeps its own."""
+        return islice(self._ids, self._taken, None) if isinstance(self._ids, Collection) else ()
+
+
+class _Repeats(Generic[R]):
+    """The answers that are kept because their Droplet is, or may be, asked about again.
+
+    Of a collection it is known which IDs come again. Of an iterator it is not: the newest answers
+    are kept.
+    """
+
+    def __init__(self, ids: DropletIds) -> None:
+        self._expected: Counter[int] | None = None
+        if isinstance(ids, Collection):
+            self._expected = Counter(
+                {droplet_id: count - 1 for droplet_id, count in Counter(ids).items() if count > 1}
+            )
+        self._answers: OrderedDict[int, R] = OrderedDict()
+
+    def keep(self, droplet_id: int, answer: R) -> None:
+        if self._expected is None or droplet_id in self._expected:
+            self._answers[droplet_id] = answer
+        if self._expected is None and len(self._answers) > REMEMBERED:
+            self._answers.popitem(last=False)
+
+    def again(self, droplet_id: int) -> R | None:
+        """Give the answer for an ID that comes again, and forget it after its last time."""
+        answer = self._answers.get(droplet_id)
+        if answer is not None and self._expected is not None:
+            self._expected[droplet_id] -= 1
+            if self._expected[droplet_id] <= 0:
+                del self._answers[droplet_id]
+        return answer
+
+
+class _Run(Generic[R]):
+    """What the workers share.
+
+    They hold on to this and not to the stream, so that one which nobody holds any more is noticed.
+    """
+
+    def __init__(
+        self,
+        ids: DropletIds,
+        ask: Callable[[int], Awaitable[R]],
+        concurrency: int,
+        ready: deque[R],
+    ) -> None:
+        self.source = _Source(ids)
+        self.ready = ready
+        self.error: Exception | None = None
+        self.workers: set[asyncio.Task[None]] = set()
+        self.in_work: Counter[int] = Counter()
+        # One place for each ID that was taken and whose answer was not.
+        self.room = asyncio.Semaphore(2 * concurrency)
+        self._ask = ask
+        self._concurrency = concurrency
+        self._repeats: _Repeats[R] = _Repeats(ids)
+        self._news: asyncio.Future[None] | None = None
+
+    def add_worker(self) -> None:
+        if len(self.workers) < self._concurrency and self.error is None:
+            worker = asyncio.create_task(self._work())
+            self.workers.add(worker)
+            worker.add_done_callback(self._worker_ended)
+
+    def missing(self) -> tuple[int, ...]:
+        return tuple(dict.fromkeys([*self.in_work, *self.source.rest()]))
+
+    def expire(self, deadline: float) -> None:
+        if self.workers:
+            self.fail(errors.DeadlineExceededError(deadline=deadline, missing=self.missing()))
+
+    def _worker_ended(self, worker: asyncio.Task[None]) -> None:
+        self.workers.discard(worker)
+        if not worker.cancelled() and (error := worker.exception()) is not None:
+            self.fail(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+        if not self.workers:
+            self.tell()
+
+    async def _work(self) -> None:
+        while True:
+            await self.room.acquire()
+            droplet_id = await self.source.next()
+            if droplet_id is None:
+                return
+            self.add_worker()
+            await self._answer(droplet_id)
+
+    async def _answer(self, droplet_id: int) -> None:
+        self.in_work[droplet_id] += 1
+        if self.in_work[droplet_id] > 1:
+            return  # the worker that asks already answers this one, too
+        answer = self._repeats.again(droplet_id)
+        if answer is None:
+            answer = await self._ask(droplet_id)
+            self._repeats.keep(droplet_id, answer)
+            for _ in range(self.in_work[droplet_id] - 1):
+                self._repeats.again(droplet_id)
+        self.ready.extend([answer] * self.in_work.pop(droplet_id))
+        self.tell()
+
+    def fail(self, error: Exception) -> None:
+        """End the run with an error, which is raised once the answers at hand are taken."""
+        if self.error is None:
+            self.error = error
+            for worker in self.workers:
+                worker.cancel()
+        self.tell()
+
+    def tell(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    async def news(self) -> None:
+        """Wait until there is an answer, an error or an end."""
+        self._news = asyncio.get_running_loop().create_future()
+        await self._news
+
+
+class FanOut(ResultStream[R]):
+    """An asynchronous iterator over one result per Droplet ID, each as soon as it is there.
+
+    Args:
+        ids: The Droplet IDs. An iterator is asked for the next one when there is room for it.
+        ask: Gets the result of one ID. What it raises ends the run, once the results that are there
+            have been taken.
+        concurrency: The most IDs that are asked about at once.
+        deadline: Seconds for the whole run, from its first result being waited for; ``None`` for no
+            bound.
+    """
+
+    def __init__(
+        self,
+        ids: DropletIds,
+        ask: Callable[[int], Awaitable[R]],
+        *,
+        concurrency: int = DEFAULT_CONCURRENCY,
+        deadline: float | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(ids, Collection):
+            for droplet_id in ids:
+                checked_droplet_id(droplet_id)
+        self._ids = ids
+        self._ask = ask
+        self._concurrency = concurrency
+        self._deadline = deadline
+        self._run: _Run[R] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The IDs without a result so far.
+
+        Those in work, and where the IDs were given as a collection, those not begun. What an
+        iterator has not handed out is still in it.
+        """
+        if self._run is not None:
+            return self._run.missing()
+        return tuple(self._ids) if isinstance(self._ids, Collection) else ()
+
+    def _tasks(self) -> Iterable[asyncio.Task[Any]]:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        return () if self._run is None else tuple(self._run.workers)
+
+    def _taken(self, count: int) -> None:
+        assert self._run is not None
+        for _ in range(count):
+            self._run.room.release()
+
+    async def _fill(self) -> bool:
+        run = self._run or self._start()
+        while not self._ready:
+            if run.error is not None:
+                raise run.error
+            if not run.workers:
+                return False
+            await run.news()
+        return True
+
+    def _start(self) -> _Run[R]:
+        self._run = run = _Run(self._ids, self._ask, self._concurrency, self._ready)
+        run.add_worker()
+        if self._deadline is not None:
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_later(self._deadline, run.expire, self._deadline)
+        return run

@@ -1,0 +1,33 @@
+"""What a child process has to make anew after ``os.fork``: threads, locks, connections."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from typing import Protocol
+
+__all__ = ["ForkAware", "tell_after_fork"]
+
+
+class ForkAware(Protocol):
+    """Something that does not survive a fork as it is."""
+
+    def after_fork_in_child(self) -> None:
+        """Make the object fit for the child, without touching what the parent still uses."""
+
+
+_told: weakref.WeakSet[ForkAware] = weakref.WeakSet()
+
+
+def tell_after_fork(fork_aware: ForkAware) -> None:
+    """Have the object told in every child process that is forked while it lives."""
+    _told.add(fork_aware)
+
+
+def _after_fork_in_child() -> None:
+    for fork_aware in tuple(_told):
+        fork_aware.after_fork_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,401 @@
+"""Requests and answers as values: what to send, what the headers say, which error a status is.
+
+Nothing here does I/O, so all of it can be tested without a loop and without a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import Any, Final, Generic, TypedDict, TypeVar
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import attrs
+
+from . import errors
+from ._structure import DecodeFailure, decode_any
+
+__all__ = [
+    "DEFAULT_MAX_RETRIES",
+    "DEFAULT_TIMEOUT",
+    "MAX_PER_PAGE",
+    "Endpoint",
+    "Headers",
+    "RateLimitHeaders",
+    "RequestOptions",
+    "Response",
+    "Timeout",
+    "checked_count",
+    "checked_droplet_id",
+    "failed_response",
+    "paging_query",
+    "query_string",
+    "redirect_target",
+    "status_error",
+    "validation_error",
+]
+
+T = TypeVar("T")
+
+MAX_PER_PAGE: Final = 200
+"""The most items that the API puts on one page."""
+
+
+@attrs.frozen
+class Timeout:
+    """How long one try of a request may take.
+
+    Attributes:
+        total: Seconds from sending to the last byte of the answer, ``None`` for no bound. Waiting
+            for a free connection or for the rate limit is not counted.
+        connect: Seconds, within the total, for making a new connection; ``None`` for no bound.
+
+    Example:
+        >>> Timeout(10.0, connect=2.0)
+        Timeout(total=10.0, connect=2.0)
+    """
+
+    total: float | None = 60.0
+    connect: float | None = attrs.field(default=5.0, kw_only=True)
+
+    @classmethod
+    def of(cls, value: float | Timeout | None) -> Timeout:
+        """Read what users give as a timeout: seconds, ``None`` for no bound, or a `Timeout`."""
+        if isinstance(value, Timeout):
+            return value
+        if value is None:
+            return cls(None, connect=None)
+        return cls(_positive("timeout", value))
+
+
+DEFAULT_TIMEOUT: Final = Timeout()
+DEFAULT_MAX_RETRIES: Final = 2
+
+
+class RequestOptions(TypedDict, total=False):
+    """What every method takes beside its own parameters; what is left out is the client's."""
+
+    extra_headers: Mapping[str, str] | None
+    """Headers to send too; they win over the client's. The token cannot be replaced by one."""
+    extra_query: Mapping[str, object] | None
+    """Query parameters to send too; they win over the method's own."""
+    timeout: float | Timeout | None
+    """Seconds for one try, or a `Timeout`; ``None`` for no bound."""
+    max_retries: int
+    """How many times a failed try is repeated; 0 for never, also after a 429."""
+    max_rate_limit_wait: float | None
+    """Seconds that the call may wait for the rate limit in all; ``None`` for as long as needed."""
+
+
+@attrs.frozen
+class Endpoint(Generic[T]):
+    """A request to make: where, and what the answer is."""
+
+    answer: type[T]
+    path: str
+    query: Mapping[str, object] = attrs.field(factory=dict)
+    droplet_id: int | None = None
+
+
+class Headers(Mapping[str, str]):
+    """Headers whose names are found in any case; can be pickled.
+
+    Example:
+        >>> Headers({"Retry-After": "29"})["retry-after"]
+        '29'
+    """
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        self._headers = {name.lower(): value for name, value in headers.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._headers[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headers)
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+    def __repr__(self) -> str:
+        return f"Headers({self._headers!r})"
+
+
+@attrs.frozen
+class Response:
+    """A whole answer."""
+
+    method: str
+    url: str
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+    elapsed: timedelta = timedelta()
+    retries_taken: int = 0
+
+    @property
+    def request_id(self) -> str | None:
+        """What support asks for: from the headers, or from the body of an error."""
+        return self.headers.get("x-request-id") or _error_body(self.content).get("request_id")
+
+
+def checked_droplet_id(value: int) -> int:
+    """Give back a Droplet ID, which goes into the path of a URL, if it is one.
+
+    Raises:
+        TypeError: It is no ``int``. A ``bool`` and a ``str`` are none.
+        ValueError: It is less than 1.
+    """
+    return checked_count("droplet_id", value)
+
+
+def paging_query(page: int | None, per_page: int | None) -> dict[str, object]:
+    """Give the query of one page; what is ``None`` is left to the API.
+
+    Raises:
+        TypeError: One of them is no ``int``.
+        ValueError: ``page`` is less than 1, or ``per_page`` is not between 1 and 200.
+    """
+    query: dict[str, object] = {}
+    if page is not None:
+        query["page"] = checked_count("page", page)
+    if per_page is not None:
+        query["per_page"] = checked_count("per_page", per_page, most=MAX_PER_PAGE)
+    return query
+
+
+def checked_count(name: str, value: int, least: int = 1, most: int | None = None) -> int:
+    """Give back a whole number if it is in its range.
+
+    Raises:
+        TypeError: It is no ``int``. A ``bool`` and a ``str`` are none.
+        ValueError: It is less than ``least`` or more than ``most``.
+    """
+    if type(value) is not int:
+        raise TypeError(f"{name} must be an int, got {value!r}")
+    if value < least or (most is not None and value > most):
+        allowed = f"at least {least}" if most is None else f"between {least} and {most}"
+        raise ValueError(f"{name} must be {allowed}, got {value!r}")
+    return value
+
+
+def _positive(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds, got {value!r}")
+    if not value > 0:
+        raise ValueError(f"{name} must be more than 0 seconds, got {value!r}")
+    return float(value)
+
+
+def query_string(*parts: Mapping[str, object] | None) -> str:
+    """Join queries, later ones winning, into ``?a=1&b=2``; ``None`` as a value leaves it out.
+
+    Example:
+        >>> query_string({"page": 1}, {"page": 2, "deep": True})
+        '?page=2&deep=true'
+    """
+    merged = {name: value for part in parts if part for name, value in part.items()}
+    sent = {name: _query_value(value) for name, value in merged.items() if value is not None}
+    return f"?{urlencode(sent, doseq=True)}" if sent else ""
+
+
+def _query_value(value: object) -> object:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+class RateLimitHeaders:
+    """What the headers of one answer say about the token's rate limit.
+
+    Every property is ``None`` where they do not say it, and none ever raises. They are read when
+    they are asked for: most answers need only two of them.
+    """
+
+    __slots__ = ("_headers", "_now")
+
+    def __init__(self, headers: Mapping[str, str], now: float) -> None:
+        """Keep the headers of an answer that came at the Unix time ``now``."""
+        self._headers = headers
+        self._now = now
+
+    @property
+    def limit(self) -> int | None:
+        """The number of requests that the window allows."""
+        return _whole(self._headers.get("ratelimit-limit"))
+
+    @property
+    def remaining(self) -> int | None:
+        """How many of them are left."""
+        return _whole(self._headers.get("ratelimit-remaining"))
+
+    @property
+    def reset_at(self) -> datetime | None:
+        """When the oldest counted request expires."""
+        try:
+            seconds = _whole(self._headers.get("ratelimit-reset"))
+            return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
+
+    @property
+    def reset_in(self) -> float | None:
+        """Seconds until then, by the server's clock where it tells it. Can be negative."""
+        reset_at = self.reset_at
+        return None if reset_at is None else reset_at.timestamp() - self._server_now
+
+    @property
+    def retry_after(self) -> float | None:
+        """Seconds to wait, which only the answer 429 of the short window has."""
+        return _retry_after(self._headers.get("retry-after"), self._server_now)
+
+    @property
+    def _server_now(self) -> float:
+        date = _http_date(self._headers.get("date"))
+        return self._now if date is None else date
+
+
+def _whole(text: str | None) -> int | None:
+    """Read a header that is a number; a number too long to be meant is none."""
+    if text is None or len(text) > 18 or not (text := text.strip()).isascii() or not text.isdigit():
+        return None
+    return int(text)
+
+
+def _http_date(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return parsedate_to_datetime(text).replace(tzinfo=UTC).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _retry_after(text: str | None, now: float) -> float | None:
+    """Read ``retry-after``, which is a number of seconds or a date."""
+    if text is None or len(text) > 64:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        date = _http_date(text)
+        return None if date is None else max(0.0, date - now)
+    return seconds if seconds >= 0 and isfinite(seconds) else None
+
+
+_STATUS_ERRORS: Final[Mapping[int, type[errors.APIStatusError]]] = {
+    400: errors.BadRequestError,
+    401: errors.AuthenticationError,
+    403: errors.PermissionDeniedError,
+    404: errors.NotFoundError,
+    409: errors.ConflictError,
+    422: errors.UnprocessableEntityError,
+}
+
+
+def status_error(
+    response: Response, limits: RateLimitHeaders, droplet_id: int | None = None
+) -> errors.APIStatusError:
+    """Give the error that an answer with an error status is."""
+    status = response.status_code
+    if status == 429:
+        return _rate_limit_error(response, limits, droplet_id)
+    kind = _STATUS_ERRORS.get(
+        status, errors.InternalServerError if status >= 500 else errors.APIStatusError
+    )
+    return kind(_status_message(response), **_about(response, droplet_id))
+
+
+def _rate_limit_error(
+    response: Response, limits: RateLimitHeaders, droplet_id: int | None
+) -> errors.RateLimitError:
+    retry_after = limits.retry_after
+    if retry_after is None and limits.reset_in is not None and limits.reset_in > 0:
+        retry_after = limits.reset_in
+    return errors.RateLimitError(
+        _status_message(response),
+        retry_after=retry_after,
+        limit=limits.limit,
+        remaining=limits.remaining,
+        reset_at=limits.reset_at,
+        kind="hourly" if limits.retry_after is None else "burst",
+        **_about(response, droplet_id),
+    )
+
+
+def validation_error(
+    problem: str, path: str, response: Response, droplet_id: int | None = None
+) -> errors.APIResponseValidationError:
+    """Give the error that a good answer with an unexpected body is."""
+    return errors.APIResponseValidationError(
+        f"{response.status_code} with an unexpected body: {problem} at {path} in "
+        f"{_excerpt(response.content)}",
+        path=path,
+        **_about(response, droplet_id),
+    )
+
+
+def failed_response(response: Response) -> errors.FailedResponse:
+    """Give an answer in the form in which errors keep it."""
+    return errors.FailedResponse(
+        response.status_code,
+        Headers(response.headers),
+        response.content,
+        response.url,
+        response.method,
+    )
+
+
+def _about(response: Response, droplet_id: int | None) -> dict[str, Any]:
+    return {
+        "response": failed_response(response),
+        "request": errors.FailedRequest(response.method, response.url),
+        "request_id": response.request_id,
+        "body": _body(response.content),
+        "droplet_id": droplet_id,
+        "attempts": response.retries_taken + 1,
+    }
+
+
+def _body(content: bytes) -> object:
+    try:
+        return decode_any(content)
+    except DecodeFailure:
+        return content.decode("utf-8", "replace") or None
+
+
+def _error_body(content: bytes) -> dict[str, Any]:
+    body = _body(content)
+    return body if isinstance(body, dict) else {}
+
+
+def _status_message(response: Response) -> str:
+    """Give ``404 not_found: The resource ...``, or what there is of it."""
+    body = _error_body(response.content)
+    said = ": ".join(str(body[key]) for key in ("id", "message") if body.get(key))
+    if not said and response.content:
+        said = _excerpt(response.content)
+    return f"{response.status_code} {said}".rstrip().rstrip(".")
+
+
+def _excerpt(content: bytes, length: int = 120) -> str:
+    text = " ".join(content[: 4 * length].decode("utf-8", "replace").split())
+    return repr(text if len(text) <= length else f"{text[:length]}...")
+
+
+def origin(url: str) -> tuple[str, str, int | None]:
+    """Give the scheme, host and port of a URL, which is what a token is sent to."""
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, (parts.hostname or "").lower(), port
+
+
+def redirect_target(url: str, response: Response) -> str | None:
+    """Give the URL that a redirect leads to, if the token may be sent there: to the same origin."""
+    if response.status_code not in (301, 302, 303, 307, 308):
+        return None
+    try:
+        target = urljoin(url, response.headers.get("location", ""))
+        return target if target != url and origin(target) == origin(url) else None
+    except ValueError:
+        return None

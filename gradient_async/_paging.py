@@ -1,0 +1,173 @@
+"""Every item of a listing: its pages, fetched at once and given in order.
+
+A listing is paged by number, never by following a URL from an answer. It may change while it is
+read. `PagePlan` decides which page is next and whether the pages add up; `Listing` fetches them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
+from typing import Any, Final, Generic, TypeVar
+
+import attrs
+
+from ._http import MAX_PER_PAGE
+from ._stream import ResultStream, retrieve
+from .errors import IncompleteListingError
+
+__all__ = ["DEFAULT_PAGE_CONCURRENCY", "Listing", "Page", "PagePlan"]
+
+T = TypeVar("T")
+
+DEFAULT_PAGE_CONCURRENCY: Final = 16
+MAX_LOOKS: Final = 2
+
+
+@attrs.frozen
+class Page(Generic[T]):
+    """One page: its items, and the number of items over all pages, where the answer names it."""
+
+    items: Sequence[T]
+    total: int | None
+
+
+class PagePlan:
+    """Which page of a listing is next, and whether what was read is all of it. Pure.
+
+    One look at the pages is enough when all of them name the same total and it is what they show.
+    Otherwise the listing changed, and an item may have moved from a page that was still to be read
+    to one that had been: a second look finds it. When the pages of that look, too, show fewer items
+    than the last of them names, something is missing, and the caller must not take it for all.
+    """
+
+    def __init__(self, per_page: int = MAX_PER_PAGE) -> None:
+        self._per_page = per_page
+        self.looks = 0
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Begin once more with the first page."""
+        self.looks += 1
+        self.read = 0
+        self.last = 1
+        self._page_size = self._per_page
+        self._keys: set[Hashable] = set()
+        self._totals: list[int] = []
+
+    def add(self, keys: Sequence[Hashable], total: int | None) -> None:
+        """Take the page that comes next in order: the keys of its items, and its total."""
+        self.read += 1
+        self._keys.update(keys)
+        if not keys:
+            self.last = self.read
+        elif total is None:
+            self.last = self.read + (len(keys) >= self._per_page)
+        else:
+            self._totals.append(total)
+            if self.read == 1 and len(keys) < min(total, self._per_page):
+                self._page_size = len(keys)  # a server that caps `per_page` lower
+            self.last = max(self.read, -(-total // self._page_size))
+
+    @property
+    def received(self) -> int:
+        """The number of different items that this look has shown."""
+        return len(self._keys)
+
+    @property
+    def total(self) -> int:
+        """The total that the newest page names; what was received where none names it."""
+        return self._totals[-1] if self._totals else self.received
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing can be missing."""
+        unchanged = len(set(self._totals)) <= 1 and self.received == self.total
+        return unchanged or (self.looks > 1 and self.received >= self.total)
+
+
+class Listing(ResultStream[T]):
+    """An asynchronous iterator over every item of a listing, in order, none of them twice.
+
+    Args:
+        fetch: Gets a page by its number, from 1, with 200 items to a page.
+        key: What an item is known by when a changing listing shows it twice.
+        concurrency: The most pages that are fetched, or kept for the consumer, at once.
+        path: The path of the listing, for errors.
+        droplet_id: The Droplet that it belongs to, for errors.
+        first: The first page, if it has been fetched already.
+
+    Raises:
+        IncompleteListingError: The pages do not add up to the total, also at a second look. Raised
+            after the last item.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[int], Coroutine[Any, Any, Page[T]]],
+        key: Callable[[T], Hashable],
+        *,
+        concurrency: int,
+        path: str,
+        droplet_id: int | None = None,
+        first: Page[T] | None = None,
+    ) -> None:
+        super().__init__()
+        self._fetch = fetch
+        self._key = key
+        self._concurrency = concurrency
+        self._path = path
+        self._droplet_id = droplet_id
+        self._plan = PagePlan()
+        self._given: set[Hashable] = set()
+        self._fetching: deque[asyncio.Task[Page[T]]] = deque()
+        if first is not None:
+            self._add(first)
+
+    def _tasks(self) -> Iterable[asyncio.Task[Any]]:
+        return self._fetching
+
+    async def _fill(self) -> bool:
+        while not self._ready:
+            if self._plan.read == self._plan.last and not self._look_again():
+                return False
+            self._fetch_ahead()
+            # Not `await task`: that would cancel the task along with whoever waits for it.
+            await asyncio.wait([self._fetching[0]])
+            self._add(self._fetching.popleft().result())
+            self._fetch_ahead()
+        return True
+
+    def _look_again(self) -> bool:
+        plan = self._plan
+        if plan.settled:
+            return False
+        if plan.looks == MAX_LOOKS:
+            raise IncompleteListingError(
+                path=self._path,
+                total=plan.total,
+                received=plan.received,
+                droplet_id=self._droplet_id,
+            )
+        plan.look_again()
+        return True
+
+    def _add(self, page: Page[T]) -> None:
+        keys = [self._key(item) for item in page.items]
+        self._plan.add(keys, page.total)
+        for key, item in zip(keys, page.items, strict=True):
+            if key not in self._given:
+                self._given.add(key)
+                self._ready.append(item)
+
+    def _fetch_ahead(self) -> None:
+        """Have the next pages fetched, as many as there are and as may be, and no others."""
+        wanted = min(self._concurrency, self._plan.last - self._plan.read)
+        while len(self._fetching) > wanted:
+            self._fetching.pop().cancel()
+        while len(self._fetching) < wanted:
+            number = self._plan.read + len(self._fetching) + 1
+            task = asyncio.create_task(self._fetch(number))
+            task.add_done_callback(retrieve)
+            self._fetching.append(task)

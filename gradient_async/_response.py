@@ -1,0 +1,203 @@
+"""What ``with_raw_response`` and ``with_streaming_response`` give: the answer, with its class.
+
+The asynchronous and the blocking kind differ only in how they are asked to `parse` or `read`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from ._http import Endpoint, Response
+from ._structure import decode_any
+from ._transport import Exchange, Transport
+from .errors import FailedRequest
+
+__all__ = ["APIResponse", "AsyncAPIResponse", "AsyncStreamedResponse", "RawResponse"]
+
+T = TypeVar("T")
+
+
+class RawResponse(Generic[T]):
+    """A whole answer, not decoded yet."""
+
+    def __init__(self, response: Response, decode: Callable[[Response], T]) -> None:
+        self._response = response
+        self._decode = decode
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.status_code} {self.method} {self.url}>"
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status."""
+        return self._response.status_code
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; names are found in any case."""
+        return self._response.headers
+
+    @property
+    def url(self) -> str:
+        """The whole URL that answered."""
+        return self._response.url
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return self._response.method
+
+    @property
+    def http_request(self) -> FailedRequest:
+        """The method and URL that were sent."""
+        return FailedRequest(self.method, self.url)
+
+    @property
+    def elapsed(self) -> timedelta:
+        """From sending the last try to the last byte of its answer."""
+        return self._response.elapsed
+
+    @property
+    def retries_taken(self) -> int:
+        """How many tries came before the one that was answered well."""
+        return self._response.retries_taken
+
+    @property
+    def request_id(self) -> str | None:
+        """What DigitalOcean's support asks for, where the answer has one."""
+        return self._response.request_id
+
+    @property
+    def content(self) -> bytes:
+        """The body, decompressed."""
+        return self._response.content
+
+    @property
+    def text(self) -> str:
+        """The body as text."""
+        return self.content.decode("utf-8", "replace")
+
+    @property
+    def is_closed(self) -> bool:
+        """True: the connection has been given back."""
+        return True
+
+    def json(self) -> Any:
+        """Give the body as plain ``dict`` and ``list`` objects, fields unknown to us included.
+
+        Raises:
+            ValueError: The body is no JSON.
+        """
+        return decode_any(self.content)
+
+
+class APIResponse(RawResponse[T]):
+    """A whole answer, from the blocking client."""
+
+    def parse(self) -> T:
+        """Give the answer as its response class.
+
+        Raises:
+            APIResponseValidationError: The body is not what the endpoint promises.
+        """
+        return self._decode(self._response)
+
+
+class AsyncAPIResponse(RawResponse[T]):
+    """A whole answer, from the asynchronous client."""
+
+    async def parse(self) -> T:
+        """Give the answer as its response class.
+
+        Raises:
+            APIResponseValidationError: The body is not what the endpoint promises.
+        """
+        return self._decode(self._response)
+
+    def blocking(self) -> APIResponse[T]:
+        """Give the same answer as the blocking client does."""
+        return APIResponse(self._response, self._decode)
+
+
+class AsyncStreamedResponse(Generic[T]):
+    """An answer whose body has not been read yet; usable inside its ``async with`` only."""
+
+    def __init__(self, exchange: Exchange, transport: Transport, endpoint: Endpoint[T]) -> None:
+        self._exchange = exchange
+        self._transport = transport
+        self._endpoint = endpoint
+        self._content: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.status_code} {self.method} {self.url}>"
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status."""
+        return self._exchange.status_code
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; names are found in any case."""
+        return self._exchange.headers
+
+    @property
+    def url(self) -> str:
+        """The whole URL that answered."""
+        return self._exchange.url
+
+    @property
+    def method(self) -> str:
+        """The HTTP method."""
+        return "GET"
+
+    @property
+    def http_request(self) -> FailedRequest:
+        """The method and URL that were sent."""
+        return FailedRequest(self.method, self.url)
+
+    @property
+    def retries_taken(self) -> int:
+        """How many tries came before the one that was answered well."""
+        return self._exchange.retries_taken
+
+    @property
+    def request_id(self) -> str | None:
+        """What DigitalOcean's support asks for, where the headers have it."""
+        return self.headers.get("x-request-id")
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection has been given back."""
+        return self._exchange.closed
+
+    def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Give the body in pieces, decompressed, as they arrive. No bound on its size.
+
+        Raises:
+            APIConnectionError: The body broke off, or did not arrive within ``timeout``.
+        """
+        return self._exchange.iter_bytes()
+
+    async def read(self) -> bytes:
+        """Read the whole body; again, it gives the same.
+
+        Raises:
+            APIConnectionError: The body broke off, or did not arrive within ``timeout``.
+            APIResponseValidationError: It is larger than ``max_response_bytes``.
+        """
+        if self._content is None:
+            self._content = await self._exchange.read()
+        return self._content
+
+    async def parse(self) -> T:
+        """Read the body and give it as its response class.
+
+        Raises:
+            APIConnectionError: The body broke off, or did not arrive within ``timeout``.
+            APIResponseValidationError: The body is not what the endpoint promises.
+        """
+        response = self._exchange.response(await self.read())
+        return self._transport.decoded(self._endpoint, response)

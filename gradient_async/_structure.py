@@ -1,0 +1,202 @@
+"""From the bytes of an answer to the response classes.
+
+msgspec decodes straight into the classes when the answer fits them. One that does not fit is looked
+at again by a lenient cattrs converter, which keeps what a newer API may send: values that an
+enumeration does not list, times without an offset (they are UTC), ``null`` for an empty list.
+What remains is wrong, and the failure names the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
+
+import msgspec
+from attrs import has
+
+if TYPE_CHECKING:
+    from cattrs import BaseConverter
+    from cattrs.preconf.msgspec import MsgspecJsonConverter
+
+__all__ = ["DecodeFailure", "decode", "decode_any"]
+
+T = TypeVar("T")
+_Hook: TypeAlias = Callable[[Any, Any], Any]
+_Factory: TypeAlias = "Callable[[Any, BaseConverter], _Hook]"
+
+
+class DecodeFailure(ValueError):
+    """Bytes that are not what the class wants; ``path`` is where, as in ``$.meta.total``."""
+
+    def __init__(self, message: str, path: str = "$") -> None:
+        super().__init__(message)
+        self.path = path
+
+
+def decode(answer: type[T], content: bytes) -> T:
+    """Decode JSON into a response class.
+
+    Raises:
+        DecodeFailure: The bytes are no JSON, or not JSON of this shape.
+    """
+    try:
+        return _decoder(answer).decode(content)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _structure(answer, decode_any(content))
+
+
+def decode_any(content: bytes) -> Any:
+    """Decode JSON into plain objects.
+
+    Raises:
+        DecodeFailure: The bytes are no JSON, or nested too deeply.
+    """
+    try:
+        return msgspec.json.decode(content)
+    except RecursionError:
+        raise DecodeFailure("JSON nested too deeply") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DecodeFailure(f"no valid JSON: {error}") from None
+
+
+def _decoder(answer: type[T]) -> msgspec.json.Decoder[T]:
+    decoder = _decoders.get(answer)
+    if decoder is None:
+        decoder = _decoders[answer] = msgspec.json.Decoder(answer)
+    return decoder
+
+
+_decoders: dict[type[Any], msgspec.json.Decoder[Any]] = {}
+
+
+def _structure(answer: type[T], value: Any) -> T:
+    from cattrs import BaseValidationError, transform_error
+
+    try:
+        return _converter().structure(value, answer)
+    except BaseValidationError as error:
+        message, _, path = transform_error(error, format_exception=_describe)[0].rpartition(" @ ")
+        raise DecodeFailure(message, path) from None
+    except TypeError as error:
+        raise DecodeFailure(str(error)) from None
+
+
+def _describe(error: BaseException, _: type | None) -> str:
+    return "required field missing" if isinstance(error, KeyError) else str(error)
+
+
+@cache
+def _converter() -> MsgspecJsonConverter:
+    # Imported late: most programs never meet an answer that needs it.
+    from cattrs.cols import list_structure_factory, mapping_structure_factory
+    from cattrs.gen import make_dict_structure_fn
+    from cattrs.preconf.msgspec import make_converter
+
+    converter = make_converter()
+    for scalar, hook in (
+        (str, _exactly(str)),
+        (bool, _exactly(bool)),
+        (int, _integer),
+        (float, _number),
+        (datetime, _time),
+    ):
+        converter.register_structure_hook(scalar, hook)
+    converter.register_structure_hook_func(_is_enumeration, _exactly(str))
+    converter.register_structure_hook_func(_is_open_enumeration, _string_or_null)
+    for matches, container, factory in (
+        (has, dict, make_dict_structure_fn),
+        (_is_list, list, list_structure_factory),
+        (_is_map, dict, mapping_structure_factory),
+    ):
+        converter.register_structure_hook_factory(matches, _guarded(container, factory))
+    return converter
+
+
+def _guarded(container: type, factory: _Factory) -> _Factory:
+    """Let cattrs structure a container only once it is known to be one.
+
+    A list or map may come as ``null``, which is how Go encodes an empty one that was never made.
+    """
+
+    def guarded_factory(kind: Any, converter: BaseConverter) -> _Hook:
+        structure = factory(kind, converter)
+        nullable = not has(kind)
+
+        def hook(value: Any, kind: Any) -> Any:
+            if value is None and nullable:
+                return container()
+            if not isinstance(value, container):
+                raise TypeError(f"expected {_NAMES[container]}, got {_name(value)}")
+            return structure(value, kind)
+
+        return hook
+
+    return guarded_factory
+
+
+_NAMES = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
+
+
+def _name(value: Any) -> str:
+    if value is None:
+        return "null"
+    return _NAMES.get(type(value), f"a number ({value!r})")
+
+
+def _exactly(kind: type) -> _Hook:
+    def hook(value: Any, _: Any) -> Any:
+        if type(value) is not kind:
+            raise TypeError(f"expected {_NAMES[kind]}, got {_name(value)}")
+        return value
+
+    return hook
+
+
+def _integer(value: Any, _: Any) -> int:
+    if type(value) is int or (type(value) is float and value.is_integer()):
+        return int(value)
+    raise TypeError(f"expected an integer, got {_name(value)}")
+
+
+def _number(value: Any, _: Any) -> float:
+    if type(value) is int or type(value) is float:
+        return float(value)
+    raise TypeError(f"expected a number, got {_name(value)}")
+
+
+def _time(value: Any, _: Any) -> datetime:
+    if type(value) is not str:
+        raise TypeError(f"expected a time, got {_name(value)}")
+    try:
+        time = msgspec.convert(value, datetime)
+    except msgspec.ValidationError:
+        raise ValueError(f"expected a time in ISO 8601, got {value[:40]!r}") from None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _is_list(kind: Any) -> bool:
+    return _origin(kind) is list
+
+
+def _is_map(kind: Any) -> bool:
+    return _origin(kind) is dict
+
+
+def _origin(kind: Any) -> Any:
+    return get_origin(kind)
+
+
+def _is_enumeration(kind: Any) -> bool:
+    return _origin(kind) is Literal
+
+
+def _is_open_enumeration(kind: Any) -> bool:
+    """Tell ``Optional[Union[Literal[...], str]]``, for which cattrs has no rule of its own."""
+    members = get_args(kind) if get_origin(kind) is Union else ()
+    return str in members and any(map(_is_enumeration, members))
+
+
+def _string_or_null(value: Any, kind: Any) -> str | None:
+    return None if value is None else _exactly(str)(value, kind)

@@ -1,0 +1,396 @@
+"""From an endpoint to its answer over the wire: tries, redirects, what a failure is called.
+
+It decides little by itself: `_http` says what an answer is, `_retry` whether it is worth another
+try, `_pacing` when that may be sent, `_connections` over which session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import lru_cache
+from typing import Any, Final, TypeVar
+
+import aiohttp
+
+from . import errors
+from ._config import AccessToken, Config
+from ._connections import Connections, LoopConnections
+from ._http import (
+    Endpoint,
+    Headers,
+    RateLimitHeaders,
+    RequestOptions,
+    Response,
+    Timeout,
+    checked_count,
+    failed_response,
+    query_string,
+    redirect_target,
+    status_error,
+    validation_error,
+)
+from ._pacing import Pacer
+from ._retry import retry_delay
+from ._structure import DecodeFailure, decode
+from ._version import __version__
+
+__all__ = ["Exchange", "Transport"]
+
+T = TypeVar("T")
+
+MAX_REDIRECTS: Final = 5
+WIRE_FAILURES: Final = (aiohttp.ClientError, OSError, EOFError)
+"""What aiohttp raises when the other side, or the way there, is at fault."""
+USER_AGENT: Final = f"gradient-async/{__version__}"
+
+
+class _Call:
+    """One request of a user over all its tries."""
+
+    def __init__(
+        self,
+        config: Config,
+        headers: Mapping[str, str],
+        endpoint: Endpoint[Any],
+        options: RequestOptions,
+    ) -> None:
+        self.token = config.access_token
+        self.droplet_id = endpoint.droplet_id
+        query = query_string(config.default_query, endpoint.query, options.get("extra_query"))
+        self.url = f"{config.base_url}{endpoint.path}{query}"
+        extra_headers = options.get("extra_headers")
+        self.headers = (
+            _merged_headers(headers, extra_headers, self.token) if extra_headers else headers
+        )
+        self.timeout = Timeout.of(options.get("timeout", config.timeout))
+        self.max_retries = checked_count(
+            "max_retries", options.get("max_retries", config.max_retries), least=0
+        )
+        self.patience = options.get("max_rate_limit_wait", config.max_rate_limit_wait)
+        self.max_bytes = config.max_response_bytes
+        self.sent = 0
+        self.failures = 0
+        self.redirects = 0
+        self.refusal: errors.RateLimitError | None = None
+
+    def about(self) -> dict[str, Any]:
+        """Give what every error about this request says."""
+        return {
+            "request": errors.FailedRequest("GET", self.url),
+            "droplet_id": self.droplet_id,
+            "attempts": self.sent,
+        }
+
+
+def _merged_headers(
+    defaults: Mapping[str, str], extra: Mapping[str, str], token: AccessToken
+) -> dict[str, str]:
+    """Join headers, later ones winning in any case of their names; the token is always ours."""
+    merged = {name.title(): value for part in (defaults, extra) for name, value in part.items()}
+    return {**merged, "Authorization": token.authorization}
+
+
+class Exchange:
+    """One answer whose headers have arrived. It holds its connection until it is closed."""
+
+    def __init__(
+        self, raw: aiohttp.ClientResponse, here: LoopConnections, call: _Call, started: float
+    ) -> None:
+        self.here = here
+        self.status_code = raw.status
+        self.url = call.url
+        self.headers: Mapping[str, str] = raw.headers
+        self.retries_taken = call.sent - 1
+        self.closed = False
+        self._raw = raw
+        self._call = call
+        self._started = started
+
+    async def read(self) -> bytes:
+        """Read the whole body and give the connection back.
+
+        Raises:
+            APIConnectionError: The body broke off, or did not arrive in time.
+            APIResponseValidationError: It is larger than `max_response_bytes`.
+        """
+        try:
+            if self._is_small():
+                return await self._raw.read()
+            return b"".join([chunk async for chunk in self._chunks(self._call.max_bytes)])
+        except WIRE_FAILURES as error:
+            raise _wire_error(error, self._call) from _without_frames(error)
+        finally:
+            self.close()
+
+    def _is_small(self) -> bool:
+        """Tell whether the body is known to be within the limit, so that no chunk is counted."""
+        length = self._raw.content_length
+        return (
+            length is not None
+            and length <= self._call.max_bytes
+            and "Content-Encoding" not in self._raw.headers
+        )
+
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Give the body in pieces, as they arrive; errors as with `read`, but no limit."""
+        try:
+            async for chunk in self._chunks(None):
+                yield chunk
+        except WIRE_FAILURES as error:
+            raise _wire_error(error, self._call) from _without_frames(error)
+        finally:
+            self.close()
+
+    async def _chunks(self, max_bytes: int | None) -> AsyncIterator[bytes]:
+        received = 0
+        async for chunk in self._raw.content.iter_any():
+            received += len(chunk)
+            if max_bytes is not None and received > max_bytes:
+                raise errors.APIResponseValidationError(
+                    f"an answer of more than {max_bytes} bytes: raise `max_response_bytes` if "
+                    "that is expected",
+                    response=failed_response(self.response(b"")),
+                    **self._call.about(),
+                )
+            yield chunk
+
+    def response(self, content: bytes) -> Response:
+        """Give the answer as a value, with the body that was read."""
+        return Response(
+            "GET",
+            self.url,
+            self.status_code,
+            self.headers,
+            content,
+            timedelta(seconds=time.monotonic() - self._started),
+            self.retries_taken,
+        )
+
+    def close(self) -> None:
+        """Give the connection back, or drop it when the body was not read to its end."""
+        if not self.closed:
+            self.closed = True
+            self._raw.release() if self._raw.content.at_eof() else self._raw.close()
+            self.here.slots.release()
+
+
+class Transport:
+    """Sends the requests of one client.
+
+    Args:
+        config: The settings of the client.
+        connections: The connections, shared with its copies.
+        pacer: The rate limit of its token, shared with its copies and with every request.
+    """
+
+    def __init__(self, config: Config, connections: Connections, pacer: Pacer) -> None:
+        self.config = config
+        self.connections = connections
+        self.pacer = pacer
+        self._headers = _merged_headers(
+            {"Accept": "application/json", "User-Agent": USER_AGENT},
+            config.default_headers,
+            config.access_token,
+        )
+
+    def _call(self, endpoint: Endpoint[Any], options: RequestOptions) -> _Call:
+        return _Call(self.config, self._headers, endpoint, options)
+
+    async def request(self, endpoint: Endpoint[Any], options: RequestOptions) -> Response:
+        """Send a request until it is answered, and read the answer.
+
+        Raises:
+            APIError: See `gradient_async.errors`.
+            RuntimeError: The client is closed.
+        """
+        here = self.connections.here()
+        return await here.run(self._request(self._call(endpoint, options), here))
+
+    async def _request(self, call: _Call, here: LoopConnections) -> Response:
+        while True:
+            try:
+                exchange = await self._answer(call, here)
+                return exchange.response(await exchange.read())
+            except errors.APIConnectionError as error:
+                await self._pause(call, error)
+
+    @asynccontextmanager
+    async def stream(
+        self, endpoint: Endpoint[Any], options: RequestOptions
+    ) -> AsyncIterator[Exchange]:
+        """Send a request until it is answered well, and leave the body to be read.
+
+        Raises:
+            APIError: See `gradient_async.errors`.
+            RuntimeError: The client is closed.
+        """
+        here = self.connections.here()
+        exchange = await here.run(self._answer(self._call(endpoint, options), here))
+        try:
+            yield exchange
+        finally:
+            exchange.close()
+
+    async def _answer(self, call: _Call, here: LoopConnections) -> Exchange:
+        """Send a request until an answer has a good status."""
+        while True:
+            try:
+                exchange = await self._send(call, here)
+                if exchange.status_code < 300:
+                    return exchange
+                response = exchange.response(await exchange.read())
+            except errors.APIConnectionError as error:
+                await self._pause(call, error)
+                continue
+            await self._deal_with(call, response)
+
+    def decoded(self, endpoint: Endpoint[T], response: Response) -> T:
+        """Decode the body of a good answer.
+
+        Raises:
+            APIResponseValidationError: It is not what the endpoint promises.
+        """
+        try:
+            return decode(endpoint.answer, response.content)
+        except DecodeFailure as failure:
+            token = self.config.access_token
+            raise validation_error(
+                token.redact(str(failure)),
+                failure.path,
+                _redacted(response, token),
+                endpoint.droplet_id,
+            ) from None
+
+    async def _deal_with(self, call: _Call, response: Response) -> None:
+        """Get ready for the next try after an answer with a bad status, or raise its error."""
+        target = redirect_target(call.url, response)
+        if target is not None and call.redirects < MAX_REDIRECTS:
+            call.url = target
+            call.redirects += 1
+            return
+        limits = RateLimitHeaders(response.headers, time.time())
+        error = status_error(_redacted(response, call.token), limits, call.droplet_id)
+        if isinstance(error, errors.RateLimitError):
+            if call.max_retries == 0 and call.patience is not None:
+                raise error
+            call.refusal = error
+            return
+        await self._pause(call, error, limits.retry_after)
+
+    async def _pause(
+        self, call: _Call, error: errors.APIError, retry_after: float | None = None
+    ) -> None:
+        """Wait as long as it takes until the next try, or raise the error if there is none."""
+        call.failures += 1
+        delay = retry_delay(
+            error,
+            attempt=call.failures,
+            max_retries=call.max_retries,
+            jitter=random.random(),
+            retry_after=retry_after,
+        )
+        if delay is None:
+            raise error
+        await asyncio.sleep(delay)
+
+    async def _send(self, call: _Call, here: LoopConnections) -> Exchange:
+        """Send one try and wait for the headers of its answer."""
+        sent_at = await self._turn(call)
+        try:
+            await here.slots.acquire()
+        except BaseException:
+            self.pacer.give_back()
+            raise
+        call.sent += 1
+        started = time.monotonic()
+        try:
+            raw = await here.session.get(
+                call.url,
+                headers=call.headers,
+                allow_redirects=False,
+                timeout=_client_timeout(call.timeout, here.owned),
+            )
+        except BaseException as error:
+            here.slots.release()
+            if isinstance(error, aiohttp.ClientConnectorError):
+                self.pacer.give_back()
+            else:
+                self.pacer.finish(sent_at, None)
+            if isinstance(error, WIRE_FAILURES):
+                raise _wire_error(error, call) from _without_frames(error)
+            raise
+        limits = RateLimitHeaders(raw.headers, time.time())
+        if raw.status == 429:
+            self.pacer.refuse(sent_at, limits)
+        else:
+            self.pacer.finish(sent_at, limits)
+        return Exchange(raw, here, call, started)
+
+    async def _turn(self, call: _Call) -> float:
+        """Wait for the rate limit; what is waited is taken off the patience of the call."""
+        asked_at = time.monotonic()
+        try:
+            sent_at = await self.pacer.start(call.patience)
+        except errors.RateLimitError as error:
+            error = call.refusal or error
+            error.request = errors.FailedRequest("GET", call.url)
+            error.attempts, error.droplet_id = call.sent, call.droplet_id
+            raise error from None
+        if call.patience is not None:
+            call.patience = max(0.0, call.patience - (sent_at - asked_at))
+        return sent_at
+
+
+@lru_cache(maxsize=64)
+def _client_timeout(timeout: Timeout, owned: bool) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        total=timeout.total,
+        # In a session of ours this is DNS, TCP and TLS. One that a user gave may have a queue of
+        # its own, shared with others, that it would count too.
+        connect=timeout.connect if owned else None,
+        sock_connect=timeout.connect,
+        ceil_threshold=float("inf"),
+    )
+
+
+def _wire_error(error: Exception, call: _Call) -> errors.APIConnectionError:
+    """Give the error of our tree for what went wrong between here and the server."""
+    seconds = call.timeout.total
+    if isinstance(error, aiohttp.ConnectionTimeoutError) or seconds is None:
+        seconds = call.timeout.connect
+    if isinstance(error, TimeoutError):
+        return errors.APITimeoutError(f"no answer within {seconds:g} s", **call.about())
+    said = call.token.redact(str(error)) or type(error).__name__
+    return errors.APIConnectionError(
+        f"the connection failed: {said}",
+        unreachable=isinstance(error, aiohttp.ClientConnectorError),
+        **call.about(),
+    )
+
+
+def _without_frames(error: BaseException) -> BaseException:
+    """Drop the stack of an error and of what led to it: its frames hold the token."""
+    seen: BaseException | None = error
+    while seen is not None:
+        seen = seen.with_traceback(None).__cause__ or seen.__context__
+    return error
+
+
+def _redacted(response: Response, token: AccessToken) -> Response:
+    """Mask the token in an answer, should the server have sent it back."""
+    headers = {name: token.redact(value) for name, value in response.headers.items()}
+    content = token.redact(response.content.decode("utf-8", "surrogateescape"))
+    return Response(
+        response.method,
+        response.url,
+        response.status_code,
+        Headers(headers),
+        content.encode("utf-8", "surrogateescape"),
+        response.elapsed,
+        response.retries_taken,
+    )

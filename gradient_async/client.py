@@ -1,0 +1,186 @@
+"""The asynchronous client: its configuration, and the way to the resources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from types import TracebackType
+from typing import Self, Unpack
+
+from ._config import AccessToken, ClientOptions, Config, SessionSource
+from ._connections import Connections
+from ._http import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT, Timeout
+from ._pacing import Pacer, RateLimit, RateLimitStatus
+from ._transport import Transport
+from .resources.gpu_droplets import AsyncGPUDropletsResource
+
+__all__ = ["AsyncGradient"]
+
+DEFAULT_RATE_LIMIT = RateLimit()
+
+
+class AsyncGradient:
+    """A client of DigitalOcean's API for the backups of GPU Droplets.
+
+    It is not tied to an event loop: it can be made anywhere, at module level too, and used from one
+    loop after another. It may be left open; ``async with`` and `close` give the connections back at
+    once.
+
+    Args:
+        access_token: The API token. The default is the environment variable
+            ``DIGITALOCEAN_ACCESS_TOKEN``.
+        base_url: Where the API is. The default is the environment variable ``GRADIENT_BASE_URL``,
+            or else ``https://api.digitalocean.com``.
+        timeout: Seconds for one try of a request, or a `Timeout`; ``None`` for no bound. The
+            default is 60 s, of them 5 s to connect. Waiting for a free connection or for the rate
+            limit is not counted.
+        max_retries: How many times a request is repeated after a failed connection, a timeout, 408,
+            409 or 5xx. An answer 429 is waited for and uses none of them up; with 0 it is raised.
+        default_headers: Headers to send with every request.
+        default_query: Query parameters to send with every request.
+        rate_limit: The limits of the token, shared by all requests of this client and its copies.
+            The default is what the API documents: 250 a minute and 5,000 an hour. ``None`` sends
+            without regard to windows and waits only when the API says so.
+        max_rate_limit_wait: Seconds that one call may wait for the rate limit before it ends in
+            `RateLimitError`; ``None`` for no bound. Fan-outs wait as long as it takes.
+        max_response_bytes: The largest answer that is read, after decompression. 32 MiB.
+        allow_insecure_http: Allow ``http://`` to other hosts than loopback, where everybody on the
+            way can read the token.
+        session: An `aiohttp.ClientSession` of your own (proxy, TLS, tracing), which is never closed
+            here, or a function that makes one: it is called once per event loop, and what it makes
+            is closed with the client.
+
+    Raises:
+        ConfigurationError: There is no token, or one that cannot be sent, or a base URL that the
+            token must not be sent to.
+
+    Example:
+        >>> async with AsyncGradient() as client:
+        ...     page = await client.gpu_droplets.backups.list(3164444)
+        >>> page.meta.total
+        4
+    """
+
+    def __init__(
+        self,
+        access_token: str | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float | Timeout | None = DEFAULT_TIMEOUT,
+        max_retries: int = DEFAULT_MAX_RETRIES,
+        default_headers: Mapping[str, str] | None = None,
+        default_query: Mapping[str, object] | None = None,
+        rate_limit: RateLimit | None = DEFAULT_RATE_LIMIT,
+        max_rate_limit_wait: float | None = 60.0,
+        max_response_bytes: int = 32 * 1024 * 1024,
+        allow_insecure_http: bool = False,
+        session: SessionSource | None = None,
+    ) -> None:
+        token = AccessToken.find(access_token)
+        del access_token  # no frame of a traceback is to hold it
+        config = Config.of(
+            token,
+            {
+                "base_url": base_url,
+                "timeout": timeout,
+                "max_retries": max_retries,
+                "default_headers": default_headers,
+                "default_query": default_query,
+                "rate_limit": rate_limit,
+                "max_rate_limit_wait": max_rate_limit_wait,
+                "max_response_bytes": max_response_bytes,
+                "allow_insecure_http": allow_insecure_http,
+            },
+        )
+        connections = Connections(session, config.base_url)
+        self._transport = Transport(config, connections, Pacer(config.rate_limit))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.base_url}>"
+
+    @cached_property
+    def gpu_droplets(self) -> AsyncGPUDropletsResource:
+        """GPU Droplets, and their backups."""
+        return AsyncGPUDropletsResource(self._transport)
+
+    @property
+    def access_token(self) -> str:
+        """The token itself. Nothing else of the client shows it."""
+        return self._transport.config.access_token.reveal()
+
+    @property
+    def base_url(self) -> str:
+        """Where the API is, without a slash at the end."""
+        return self._transport.config.base_url
+
+    @property
+    def timeout(self) -> Timeout:
+        """The time that one try of a request may take."""
+        return self._transport.config.timeout
+
+    @property
+    def max_retries(self) -> int:
+        """How many times a failed request is repeated."""
+        return self._transport.config.max_retries
+
+    @property
+    def rate_limit(self) -> RateLimitStatus:
+        """A look at the rate limit of the token: what is used, what is left, until when it pauses.
+
+        Example:
+            >>> client.rate_limit.windows[0].limit
+            250
+        """
+        return self._transport.pacer.status()
+
+    def copy(self, **changes: Unpack[ClientOptions]) -> AsyncGradient:
+        """Make a client with some settings changed, on the same connections.
+
+        It also shares the rate limit, unless the token or ``rate_limit`` itself is changed. Closing
+        the copy does not close this client; closing this client ends the copy, too.
+
+        Args:
+            **changes: The keywords of `AsyncGradient`, except ``session``.
+
+        Raises:
+            ConfigurationError: As for `AsyncGradient`.
+
+        Example:
+            >>> patient = client.copy(timeout=300.0, max_retries=5)
+            >>> patient.timeout.total
+            300.0
+        """
+        mine = self._transport
+        config = mine.config.with_changes(changes)
+        same_limit = (
+            config.access_token == mine.config.access_token
+            and config.rate_limit == mine.config.rate_limit
+        )
+        pacer = mine.pacer if same_limit else Pacer(config.rate_limit)
+        copy = object.__new__(type(self))
+        copy._transport = Transport(config, mine.connections.shared(), pacer)
+        return copy
+
+    with_options = copy
+
+    def is_closed(self) -> bool:
+        """Tell whether the client was closed."""
+        return self._transport.connections.closed
+
+    async def close(self) -> None:
+        """Give the connections back. Requests that are under way end in `APIConnectionError`.
+
+        Closing again does nothing. A session of your own stays open.
+        """
+        await self._transport.connections.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()

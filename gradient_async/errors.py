@@ -1,0 +1,346 @@
+"""Everything that this library raises on purpose.
+
+All of it is a `GradientError`, so one ``except`` is enough where the reason does not matter::
+
+    GradientError
+    ├── ConfigurationError             what a client was given is wrong (also a ValueError)
+    ├── DeadlineExceededError          the deadline of a fan-out passed (also a TimeoutError)
+    ├── IncompleteListingError         pages that do not add up to the total that the API names
+    └── APIError                       a request was tried
+        ├── APIConnectionError         no answer: refused, reset, broken off
+        │   └── APITimeoutError        no answer in time
+        ├── APIResponseValidationError an answer that is not what the API promises
+        └── APIStatusError             an answer that is an error
+            ├── BadRequestError          400
+            ├── AuthenticationError      401
+            ├── PermissionDeniedError    403
+            ├── NotFoundError            404
+            ├── ConflictError            409
+            ├── UnprocessableEntityError 422
+            ├── RateLimitError           429
+            └── InternalServerError      500 and above
+
+    BlockingCallWarning                a blocking call on a thread whose event loop is running
+
+Every error can be pickled, and none of them holds the access token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+
+__all__ = [
+    "APIConnectionError",
+    "APIError",
+    "APIResponseValidationError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "BlockingCallWarning",
+    "ConfigurationError",
+    "ConflictError",
+    "DeadlineExceededError",
+    "FailedRequest",
+    "FailedResponse",
+    "GradientError",
+    "IncompleteListingError",
+    "InternalServerError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "RateLimitError",
+    "UnprocessableEntityError",
+]
+
+_E = TypeVar("_E", bound="GradientError")
+
+
+def _restore(cls: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E:
+    """Rebuild a pickled error without calling its ``__init__``, whose arguments are keywords."""
+    error = cls.__new__(cls, *args)
+    error.__dict__.update(state)
+    return error
+
+
+class GradientError(Exception):
+    """The root of all errors of this library."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by class, arguments and attributes; the traceback stays behind."""
+        return _restore, (type(self), self.args, self.__dict__.copy())
+
+
+class ConfigurationError(GradientError, ValueError):
+    """A client cannot be made from what it was given: no token, a base URL without TLS, ..."""
+
+
+class BlockingCallWarning(UserWarning):
+    """A blocking call was made on a thread whose event loop is running, and held that loop up."""
+
+
+class DeadlineExceededError(GradientError, TimeoutError):
+    """The deadline of a fan-out passed before every Droplet was answered.
+
+    Attributes:
+        deadline: The seconds that the run was given.
+        missing: The Droplet IDs that were not answered: those in work, and, where the IDs were
+            given as a collection, those that were not begun. IDs that an iterator had not handed
+            out yet are still in that iterator.
+    """
+
+    def __init__(self, *, deadline: float, missing: tuple[int, ...]) -> None:
+        """Say how much time there was, and which Droplets it was too short for."""
+        super().__init__(
+            f"the deadline of {deadline:g} s passed with {len(missing)} Droplets unanswered: "
+            f"{_first(missing)}; `missing` names all of them, to be asked again"
+        )
+        self.deadline = deadline
+        self.missing = missing
+
+
+class IncompleteListingError(GradientError):
+    """The pages of a listing do not add up to its total, also at a second look.
+
+    Attributes:
+        path: The path of the listing.
+        total: How many items the API says there are.
+        received: How many different items its pages showed in the last look.
+        droplet_id: The Droplet that the listing belongs to, if it belongs to one.
+    """
+
+    def __init__(
+        self, *, path: str, total: int, received: int, droplet_id: int | None = None
+    ) -> None:
+        """Name the listing and both numbers."""
+        super().__init__(
+            f"{path}: the API names {total} items, its pages showed {received}; the listing may be "
+            "changing faster than it can be read: ask again later"
+        )
+        self.path = path
+        self.total = total
+        self.received = received
+        self.droplet_id = droplet_id
+
+
+class FailedRequest(NamedTuple):
+    """What was asked, without its headers: those hold the token."""
+
+    method: str
+    """``GET``"""
+    url: str
+    """The whole URL, with its query."""
+
+
+class FailedResponse(NamedTuple):
+    """The answer that an error is about."""
+
+    status_code: int
+    """The HTTP status."""
+    headers: Mapping[str, str]
+    """The headers; names are found in any case."""
+    content: bytes
+    """The body, decompressed."""
+    url: str
+    """The whole URL that answered."""
+    method: str
+    """``GET``"""
+
+
+class APIError(GradientError):
+    """A request was tried and brought no usable answer.
+
+    Attributes:
+        message: What went wrong, in one line.
+        request: The method and URL, or ``None`` when nothing was sent.
+        body: The decoded JSON of the answer; its text where it is no JSON; ``None`` without one.
+        droplet_id: The Droplet that the request was about, if it was about one.
+        attempts: How many times the request was sent.
+    """
+
+    hint: ClassVar[str] = ""
+    """What to do next, added to the message of every error of the class."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        request: FailedRequest | None = None,
+        body: object = None,
+        droplet_id: int | None = None,
+        attempts: int = 0,
+    ) -> None:
+        """Keep what is known; ``str()`` puts it into one line."""
+        super().__init__(message)
+        self.message = message
+        self.request = request
+        self.body = body
+        self.droplet_id = droplet_id
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        """Give the message, what to do next, and the request it is about."""
+        parts = [f"{self.message}: {self.hint}" if self.hint else self.message]
+        about = ", ".join(self._about())
+        return f"{parts[0]} ({about})" if about else parts[0]
+
+    def _about(self) -> list[str]:
+        about = []
+        if self.request is not None:
+            about.append(f"{self.request.method} {self.request.url}")
+        if self.droplet_id is not None:
+            about.append(f"Droplet {self.droplet_id}")
+        if self.attempts > 1:
+            about.append(f"{self.attempts} attempts")
+        return about
+
+
+class APIConnectionError(APIError):
+    """No answer: the connection was refused, reset or broken off.
+
+    Attributes:
+        unreachable: No connection came to be at all (refused, no such host, a TLS failure), so the
+            next request will fare no better.
+    """
+
+    def __init__(
+        self, message: str = "Connection error.", *, unreachable: bool = False, **about: Any
+    ) -> None:
+        """Say whether there was a connection; the rest is as for `APIError`."""
+        super().__init__(message, **about)
+        self.unreachable = unreachable
+
+
+class APITimeoutError(APIConnectionError):
+    """No whole answer within ``timeout``. Time spent waiting for the rate limit is not in it."""
+
+    hint = "raise `timeout`, or `max_retries` if it happens now and then"
+
+
+class _AnsweredError(APIError):
+    """What the errors about an answer have in common.
+
+    Attributes:
+        response: The answer, or ``None`` when the client's own pacing refused to send.
+        status_code: The HTTP status of the answer.
+        request_id: What DigitalOcean's support asks for, where the answer has one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        response: FailedResponse | None,
+        request_id: str | None = None,
+        **about: Any,
+    ) -> None:
+        super().__init__(message, **about)
+        self.response = response
+        self.request_id = request_id
+
+    @property
+    def status_code(self) -> int:
+        """The HTTP status of the answer."""
+        return 0 if self.response is None else self.response.status_code
+
+    def _about(self) -> list[str]:
+        return super()._about() + ([f"request {self.request_id}"] if self.request_id else [])
+
+
+class APIResponseValidationError(_AnsweredError):
+    """An answer that is not what the API promises: HTML, truncated JSON, a missing field.
+
+    Attributes:
+        path: Where in the answer, as in ``$.backups[3].created_at``; ``$`` for the whole of it.
+    """
+
+    hint = "is something between you and the API, or is `base_url` another server?"
+
+    def __init__(self, message: str, *, path: str = "$", **about: Any) -> None:
+        """Say where in the answer; the rest is as for `APIStatusError`."""
+        super().__init__(message, **about)
+        self.path = path
+
+
+class APIStatusError(_AnsweredError):
+    """An answer with an error status."""
+
+
+class BadRequestError(APIStatusError):
+    """400: the API does not understand the request."""
+
+
+class AuthenticationError(APIStatusError):
+    """401: the token is missing, wrong, expired or revoked."""
+
+    hint = "check DIGITALOCEAN_ACCESS_TOKEN or `access_token`"
+
+
+class PermissionDeniedError(APIStatusError):
+    """403: the token lacks the scope."""
+
+    hint = "the token needs the scope `droplet:read`"
+
+
+class NotFoundError(APIStatusError):
+    """404: there is no such Droplet in the account that the token belongs to."""
+
+    hint = "is the ID right, and the token of the same account?"
+
+
+class ConflictError(APIStatusError):
+    """409: the API is busy with something that the request collides with."""
+
+
+class UnprocessableEntityError(APIStatusError):
+    """422: the API understands the request and refuses its values."""
+
+
+class RateLimitError(APIStatusError):
+    """429: the token's rate limit is used up for longer than the call may wait.
+
+    Attributes:
+        retry_after: Seconds to wait before it makes sense to ask again.
+        limit: The number of requests that the API names as the limit, if it names one.
+        remaining: The number of requests that it says are left.
+        reset_at: When the oldest counted request expires.
+        kind: ``"burst"`` for the limit per minute, ``"hourly"`` for the one per hour.
+    """
+
+    hint = "wait `retry_after` seconds, or raise `max_rate_limit_wait`"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        limit: int | None = None,
+        remaining: int | None = None,
+        reset_at: datetime | None = None,
+        kind: Literal["burst", "hourly"] = "burst",
+        **about: Any,
+    ) -> None:
+        """Keep what the answer's headers say; the rest is as for `APIStatusError`."""
+        super().__init__(message, **about)
+        self.retry_after = retry_after
+        self.limit = limit
+        self.remaining = remaining
+        self.reset_at = reset_at
+        self.kind = kind
+
+    @property
+    def status_code(self) -> int:
+        """429, also where the client's own pacing refused to send."""
+        return 429
+
+
+class InternalServerError(APIStatusError):
+    """500 and above: the API, or a proxy in front of it, failed."""
+
+    hint = "nothing is wrong with the request: ask again later"
+
+
+def _first(ids: tuple[int, ...], count: int = 10) -> str:
+    listed = ", ".join(map(str, ids[:count]))
+    return f"{listed}, ..." if len(ids) > count else listed

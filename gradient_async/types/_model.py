@@ -1,0 +1,34 @@
+"""What all response classes share."""
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import attrs
+import msgspec
+
+__all__ = ["AwareDatetime", "Model"]
+
+# `tz=True` sends a time without an offset to the lenient way of decoding, which reads it as UTC.
+AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A `datetime.datetime` that always knows its offset."""
+
+
+@attrs.frozen
+class Model:
+    """A response class: immutable, compared by value, with the field names of the API."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the values as plain ``dict`` and ``list`` objects; times stay `datetime` objects.
+
+        Nothing is left out: a field that the API did not send is ``None``.
+        """
+        return attrs.asdict(self)
+
+    def to_json(self, *, indent: int | None = 2) -> str:
+        """Give the values as JSON, times in ISO 8601.
+
+        Args:
+            indent: Spaces per level; ``None`` for one line without spaces.
+        """
+        encoded = msgspec.json.encode(self.to_dict())
+        return (encoded if indent is None else msgspec.json.format(encoded, indent=indent)).decode()
