@@ -145,6 +145,16 @@ class Fault:
         return cls(f"body of {len(content)} bytes", act)
 
     @classmethod
+    def raw(cls, data: bytes, *, reset: bool = False) -> "Fault":
+        """Send these bytes past the HTTP layer, status line and all, and close the connection."""
+
+        async def act(exchange: Exchange) -> None:
+            exchange.log(0)
+            await cut(exchange, data, reset=reset)
+
+        return cls(f"{len(data)} raw bytes", act)
+
+    @classmethod
     def nested(cls, depth: int = 100_000, opening: bytes = b"[") -> "Fault":
         """Answer 200 with JSON that is `depth` levels deep and never closed."""
         return attrs.evolve(cls.body(opening * depth), name=f"nested {depth} deep")
@@ -369,7 +379,7 @@ class FaultRule:
 
     faults: tuple[Fault, ...]
     path: re.Pattern[str] | None = None
-    query: Mapping[str, str] = attrs.field(factory=dict)
+    query: Mapping[str, str] = attrs.field(factory=dict[str, str])
     times: int | None = 1
     after: int = 0
     probability: float = 1.0

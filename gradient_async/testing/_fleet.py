@@ -1,7 +1,7 @@
 """The simulated account: Droplets, their backup policies, backups and other images."""
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -20,6 +20,8 @@ from gradient_async.testing._records import (
 )
 
 Listing: TypeAlias = Literal["backups", "droplets", "images"]
+Shown: TypeAlias = tuple[Listing, int]  # a listing, and a backup that it may show
+Owned: TypeAlias = tuple[int, SimulatedBackup]  # the ID of a Droplet, and a backup of it
 T = TypeVar("T")
 
 
@@ -44,20 +46,18 @@ class Fleet:
         version: Rises with every change.
     """
 
-    droplets: dict[int, SimulatedDroplet] = attrs.field(factory=dict)
-    images: list[SimulatedBackup] = attrs.field(factory=list)
+    droplets: dict[int, SimulatedDroplet] = attrs.field(factory=dict[int, SimulatedDroplet])
+    images: list[SimulatedBackup] = attrs.field(factory=list[SimulatedBackup])
     supported_policies: list[dict[str, Any]] = attrs.field(factory=default_supported_policies)
     now: datetime = EPOCH
     images_include_backups: bool = attrs.field(default=True, on_setattr=_touch)
     version: int = attrs.field(default=0, init=False)
     _lock: threading.RLock = attrs.field(factory=threading.RLock, init=False, repr=False)
     _last_id: int = attrs.field(default=0, init=False, repr=False)
-    _lagging: set[Listing] = attrs.field(factory=set, init=False, repr=False)
-    _hidden: set[tuple[Listing, int]] = attrs.field(factory=set, init=False, repr=False)
-    _lingering: dict[tuple[Listing, int], tuple[int, SimulatedBackup]] = attrs.field(
-        factory=dict, init=False, repr=False
-    )
-    _memo: dict[Any, Any] = attrs.field(factory=dict, init=False, repr=False)
+    _lagging: set[Listing] = attrs.field(factory=set[Listing], init=False, repr=False)
+    _hidden: set[Shown] = attrs.field(factory=set[Shown], init=False, repr=False)
+    _lingering: dict[Shown, Owned] = attrs.field(factory=dict[Shown, Owned], init=False, repr=False)
+    _memo: dict[object, Any] = attrs.field(factory=dict[object, Any], init=False, repr=False)
     _memo_version: int = attrs.field(default=-1, init=False, repr=False)
 
     @classmethod
@@ -113,7 +113,7 @@ class Fleet:
         return cls(*made, now=now or EPOCH)
 
     @contextmanager
-    def edit(self) -> Iterator[dict[int, SimulatedDroplet]]:
+    def edit(self) -> Generator[dict[int, SimulatedDroplet], None, None]:
         """Change records by hand: `with fleet.edit() as droplets: ...`."""
         with self._lock:
             try:

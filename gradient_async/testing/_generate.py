@@ -178,7 +178,7 @@ def uniform(count: int, backups: int, seed: int, now: datetime, unrelated_images
 def _droplets(maker: Maker, count: int, gpu_share: float) -> list[SimulatedDroplet]:
     numbers: Counter[str] = Counter()
     identifier = FIRST_DROPLET_ID
-    droplets = []
+    droplets: list[SimulatedDroplet] = []
     for index in range(count):
         identifier += maker.rng.randrange(1, 400)
         gpu = index < 8 or maker.rng.random() < gpu_share
@@ -204,7 +204,7 @@ def _droplet(
 
 
 def _with_images(maker: Maker, droplets: list[SimulatedDroplet], unrelated: int) -> Account:
-    images = []
+    images: list[SimulatedBackup] = []
     for index in range(unrelated):
         owner = maker.rng.choice(droplets) if droplets and index % 4 else None
         images.append(_image(maker, index, owner))

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import attrs
-from multidict import CIMultiDictProxy
 
 
 @attrs.frozen
@@ -28,7 +27,7 @@ class LoggedRequest:
     method: str
     path: str
     query: Mapping[str, str]
-    headers: CIMultiDictProxy[str] = attrs.field(repr=False)
+    headers: Mapping[str, str] = attrs.field(repr=False)
     status: int
     at: float
     connection: int
@@ -45,7 +44,7 @@ class Watcher:
     """
 
     reached: Callable[[], bool]
-    done: "concurrent.futures.Future[None]" = attrs.field(factory=concurrent.futures.Future)
+    done: concurrent.futures.Future[None] = attrs.field(factory=concurrent.futures.Future[None])
 
     def look(self) -> None:
         """Look whether the condition is true by now."""
@@ -75,14 +74,14 @@ class Journal:
         held: What the held requests wait for, longest held first.
     """
 
-    log_size: int = 100_000
-    entries: list[LoggedRequest] = attrs.field(factory=list, init=False)
+    log_size: int = 50_000
+    entries: list[LoggedRequest] = attrs.field(factory=list[LoggedRequest], init=False)
     received: int = attrs.field(default=0, init=False)
     cancelled: int = attrs.field(default=0, init=False)
     max_in_flight: int = attrs.field(default=0, init=False)
-    busy: list[int] = attrs.field(factory=list, init=False)
-    held: "deque[asyncio.Future[None]]" = attrs.field(factory=deque, init=False)
-    _watchers: list[Watcher] = attrs.field(factory=list, init=False)
+    busy: list[int] = attrs.field(factory=list[int], init=False)
+    held: deque[asyncio.Future[None]] = attrs.field(factory=deque[asyncio.Future[None]], init=False)
+    _watchers: list[Watcher] = attrs.field(factory=list[Watcher], init=False)
 
     def arrive(self, connection: int) -> int:
         """Count a request that has arrived and return its number, from 1."""

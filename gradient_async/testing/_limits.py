@@ -18,7 +18,7 @@ class SlidingWindow:
 
     limit: int = attrs.field(validator=attrs.validators.ge(1))
     seconds: float = attrs.field(validator=attrs.validators.gt(0))
-    _made: deque[float] = attrs.field(factory=deque, init=False, repr=False)
+    _made: deque[float] = attrs.field(factory=deque[float], init=False, repr=False)
 
     def expire(self, now: float) -> None:
         """Forget the requests that no longer count at `now`."""

@@ -72,13 +72,13 @@ class SimulatedDroplet:
     name: str
     region: str = "nyc2"
     size: DropletSize = DEFAULT_SIZE
-    tags: list[str] = attrs.field(factory=list)
+    tags: list[str] = attrs.field(factory=list[str])
     created_at: datetime = EPOCH - timedelta(days=90)
     status: str = "active"
     backup_policy: dict[str, Any] | None = None
     next_backup_window: tuple[datetime, datetime] | None = None
-    backups: list[SimulatedBackup] = attrs.field(factory=list)
-    snapshot_ids: list[int] = attrs.field(factory=list)
+    backups: list[SimulatedBackup] = attrs.field(factory=list[SimulatedBackup])
+    snapshot_ids: list[int] = attrs.field(factory=list[int])
 
     @property
     def is_gpu(self) -> bool:

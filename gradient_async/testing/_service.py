@@ -50,6 +50,7 @@ class Exchange:
         request_id: The `x-request-id` of the answer.
         target: What the path stands for.
         logged: Whether the request is in the log.
+        hung_up: Whether the connection was closed on purpose.
     """
 
     __slots__ = (
@@ -57,6 +58,7 @@ class Exchange:
         "_connection",
         "_service",
         "headers",
+        "hung_up",
         "logged",
         "request",
         "request_id",
@@ -73,7 +75,7 @@ class Exchange:
         self.request_id = f"00000000-0000-4000-8000-{number:012x}"
         self.headers: dict[str, str] = {"x-request-id": self.request_id}
         self.target = service.target(request)
-        self.logged = False
+        self.logged = self.hung_up = False
 
     def usual(self) -> Answer:
         """What the API would answer."""
@@ -112,6 +114,7 @@ class Exchange:
 
     async def hang_up(self) -> None:
         """Wait for the end of a connection that was closed on purpose; never returns."""
+        self.hung_up = True
         await asyncio.get_running_loop().create_future()
 
 
@@ -133,6 +136,7 @@ class Service:
         journal: The log and the counters.
         rng: Source of the latencies.
         hooks: Called with each request before it is answered.
+        serving: False while the simulator cuts its connections.
     """
 
     fleet: Fleet
@@ -148,7 +152,20 @@ class Service:
     journal: Journal
     rng: random.Random
     hooks: tuple[Hook, ...] = ()
-    _targets: dict[str, Target] = attrs.field(factory=dict, init=False)
+    serving: bool = attrs.field(default=False, init=False)
+    _targets: dict[str, Target] = attrs.field(factory=dict[str, Target], init=False)
+
+    def open(self, origin: str) -> None:
+        """Begin to serve; links point at `origin` from now on."""
+        self.serving = True
+        self.rules = attrs.evolve(self.rules, origin=origin)
+        self._targets.clear()
+
+    def spend(self, count: int) -> None:
+        """Count requests that somebody else made with the token."""
+        for _ in range(count):
+            if self.limits is not None:
+                self.limits.take(self.clock())
 
     async def handle(self, request: web.BaseRequest, connection: int) -> web.StreamResponse:
         """Answer a request that came on the connection with this number."""
@@ -156,7 +173,7 @@ class Service:
         try:
             return await self._respond(exchange)
         except asyncio.CancelledError:
-            self.journal.cancelled += not exchange.logged
+            self.journal.cancelled += self.serving and not exchange.hung_up
             raise
         finally:
             exchange.log(0)
@@ -195,7 +212,7 @@ class Service:
         return verdict
 
     def _reject(self, exchange: Exchange, verdict: Verdict) -> web.Response:
-        headers = {}
+        headers: dict[str, str] = {}
         if verdict.retry_after is not None:
             headers["retry-after"] = str(verdict.retry_after)
         if self.reset_in_past:

@@ -11,8 +11,6 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-import attrs
-
 from gradient_async.testing._faults import Faults
 from gradient_async.testing._fleet import Fleet
 from gradient_async.testing._journal import Journal, LoggedRequest, Watcher
@@ -77,7 +75,7 @@ class Simulator:
         clamp: bool = False,
         compress: bool = False,
         keepalive_timeout: float = 3630.0,
-        log_size: int = 100_000,
+        log_size: int = 50_000,
         seed: int = 0,
         clock: Callable[[], float] = time.time,
         host: str = "127.0.0.1",
@@ -87,15 +85,15 @@ class Simulator:
         self.faults = Faults(seed)
         self.token = token
         self._journal = Journal(log_size)
-        windows = limits and SlidingLimits(
-            limits, count_rejected=count_rejected, hour_style=hour_style
-        )
+        windows = None
+        if limits is not None:
+            windows = SlidingLimits(limits, count_rejected=count_rejected, hour_style=hour_style)
         self._service = Service(
             fleet=self.fleet,
             token=token,
-            limits=windows or None,
+            limits=windows,
             scopes=frozenset(scopes),
-            rules=PageRules(links, link_origin or "", clamp),
+            rules=PageRules(links=links, clamp=clamp),
             reset_in_past=reset_in_past,
             latency=latency if isinstance(latency, tuple) else (latency, latency),
             compress=compress,
@@ -105,6 +103,7 @@ class Simulator:
             rng=random.Random(seed),
         )
         self._keepalive_timeout = keepalive_timeout
+        self._link_origin = link_origin
         self._address = (host, port)
         self._listener: Listener | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -165,13 +164,13 @@ class Simulator:
         listener = Listener(server, *self._address)
         self._url = await listener.start()
         self._listener = listener
-        rules = self._service.rules
-        self._service.rules = attrs.evolve(rules, origin=rules.origin or self._url)
+        self._service.open(self._link_origin or self._url)
 
     async def stop(self) -> None:
         """Cut all connections and stop listening, at once; nothing happens if not running."""
         listener, self._listener = self._listener, None
         if listener is not None:
+            self._service.serving = False
             self._closed_connections += listener.server.opened
             await listener.stop()
 
@@ -245,6 +244,10 @@ class Simulator:
     def release(self, count: int | None = None) -> None:
         """Let the `count` longest held requests go on, or all that are held now."""
         self._on_loop(lambda: self._journal.release(count))
+
+    def spend(self, count: int = 1) -> None:
+        """Use up the limits by `count` requests, as another process with the same token does."""
+        self._on_loop(lambda: self._service.spend(count))
 
     def drop_connections(self, *, idle_only: bool = True) -> None:
         """Close the connections that are idle now, or all of them."""
