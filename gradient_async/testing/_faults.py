@@ -88,7 +88,7 @@ class Fault:
             message: Message in the API's error body.
         """
 
-        async def act(exchange: Exchange) -> web.StreamResponse:
+        async def _act(exchange: Exchange) -> web.StreamResponse:
             answer = error_answer(code, exchange.request_id, message)
             if html:
                 answer = html_answer(code)
@@ -96,7 +96,7 @@ class Fault:
                 answer = Answer(code, body, answer.content_type)
             return exchange.send(answer, headers)
 
-        return cls(f"status {code}", act)
+        return cls(f"status {code}", _act)
 
     @classmethod
     def rate_limited(
@@ -139,20 +139,20 @@ class Fault:
         """
         headers = {"content-encoding": encoding} if encoding else {}
 
-        async def act(exchange: Exchange) -> web.StreamResponse:
+        async def _act(exchange: Exchange) -> web.StreamResponse:
             return exchange.send(Answer(status, content, content_type), headers)
 
-        return cls(f"body of {len(content)} bytes", act)
+        return cls(f"body of {len(content)} bytes", _act)
 
     @classmethod
     def raw(cls, data: bytes, *, reset: bool = False) -> "Fault":
         """Send these bytes past the HTTP layer, status line and all, and close the connection."""
 
-        async def act(exchange: Exchange) -> None:
+        async def _act(exchange: Exchange) -> None:
             exchange.log(0)
             await cut(exchange, data, reset=reset)
 
-        return cls(f"{len(data)} raw bytes", act)
+        return cls(f"{len(data)} raw bytes", _act)
 
     @classmethod
     def nested(cls, depth: int = 100_000, opening: bytes = b"[") -> "Fault":
@@ -169,33 +169,33 @@ class Fault:
     def redirect(cls, to: str | None = None, status: int = 302) -> "Fault":
         """Redirect to a URL or path, by default to the request's own: a circle."""
 
-        async def act(exchange: Exchange) -> web.StreamResponse:
+        async def _act(exchange: Exchange) -> web.StreamResponse:
             location = exchange.request.raw_path if to is None else to
             return exchange.send(Answer(status, b""), {"location": location})
 
-        return cls(f"redirect {status}", act)
+        return cls(f"redirect {status}", _act)
 
     @classmethod
     def delay(cls, seconds: float) -> "Fault":
         """Wait, then go on as usual."""
 
-        async def act(exchange: Exchange) -> None:
+        async def _act(exchange: Exchange) -> None:
             await asyncio.sleep(seconds)
 
-        return cls(f"delay of {seconds} s", act)
+        return cls(f"delay of {seconds} s", _act)
 
     @classmethod
     def callback(cls, hook: Hook) -> "Fault":
         """Ask a function or coroutine function: its response, or None to go on as usual."""
 
-        async def act(exchange: Exchange) -> web.StreamResponse | None:
+        async def _act(exchange: Exchange) -> web.StreamResponse | None:
             result = hook(exchange.request)
             response = await result if inspect.isawaitable(result) else result
             if response is not None:
                 exchange.log(response.status)
             return response
 
-        return cls("callback", act)
+        return cls("callback", _act)
 
     @classmethod
     def drop(cls, at: Stage = "request", *, reset: bool = True) -> "Fault":
@@ -207,31 +207,31 @@ class Fault:
             reset: End with a TCP reset; otherwise with an orderly close (FIN).
         """
 
-        async def act(exchange: Exchange) -> None:
+        async def _act(exchange: Exchange) -> None:
             answer = exchange.usual()
             sent = raw_answer(exchange, answer, part=at)
             exchange.log(answer.status if at in {"headers", "body"} else 0)
             await cut(exchange, sent, reset=reset)
 
-        return cls(f"drop at {at}", act)
+        return cls(f"drop at {at}", _act)
 
     @classmethod
     def short_body(cls, missing: int = 1) -> "Fault":
         """Send `missing` bytes less than the content length says, then close."""
 
-        async def act(exchange: Exchange) -> None:
+        async def _act(exchange: Exchange) -> None:
             answer = exchange.usual()
             sent = raw_answer(exchange, answer)
             exchange.log(answer.status)
             await cut(exchange, sent[: max(0, len(sent) - missing)], reset=False)
 
-        return cls("short body", act)
+        return cls("short body", _act)
 
     @classmethod
     def broken_chunks(cls, *, reset: bool = False) -> "Fault":
         """Send a chunked body without its end, then close."""
 
-        async def act(exchange: Exchange) -> None:
+        async def _act(exchange: Exchange) -> None:
             answer = exchange.usual()
             half = answer.body[: len(answer.body) // 2]
             framing = {"transfer-encoding": "chunked"}
@@ -239,19 +239,19 @@ class Fault:
             exchange.log(answer.status)
             await cut(exchange, sent, reset=reset)
 
-        return cls("broken chunks", act)
+        return cls("broken chunks", _act)
 
     @classmethod
     def flood_headers(cls, count: int = 1, size: int = 64 * 1024) -> "Fault":
         """Send `count` headers of `size` bytes each before the usual ones, then close."""
 
-        async def act(exchange: Exchange) -> None:
+        async def _act(exchange: Exchange) -> None:
             answer = exchange.usual()
             many = {f"x-flood-{number}": "x" * size for number in range(count)}
             exchange.log(answer.status)
             await cut(exchange, raw_answer(exchange, answer, extra=many), reset=False)
 
-        return cls(f"{count} headers of {size} bytes", act)
+        return cls(f"{count} headers of {size} bytes", _act)
 
     @classmethod
     def hold(cls, at: Literal["request", "headers", "body"] = "request") -> "Fault":
@@ -262,7 +262,7 @@ class Fault:
                 middle of the body.
         """
 
-        async def act(exchange: Exchange) -> web.StreamResponse | None:
+        async def _act(exchange: Exchange) -> web.StreamResponse | None:
             if at == "request":
                 await exchange.hold()
                 return None
@@ -274,13 +274,13 @@ class Fault:
             await response.write(answer.body[middle:])
             return response
 
-        return cls(f"hold at {at}", act)
+        return cls(f"hold at {at}", _act)
 
     @classmethod
     def drip(cls, chunk: int = 1, interval: float = 0.05) -> "Fault":
         """Send the usual body `chunk` bytes at a time, `interval` seconds apart."""
 
-        async def act(exchange: Exchange) -> web.StreamResponse:
+        async def _act(exchange: Exchange) -> web.StreamResponse:
             answer = exchange.usual()
             response = await begin(exchange, answer)
             for start in range(0, len(answer.body), chunk):
@@ -288,18 +288,18 @@ class Fault:
                 await asyncio.sleep(interval)
             return response
 
-        return cls("drip", act)
+        return cls("drip", _act)
 
     @classmethod
     def close_after(cls) -> "Fault":
         """Answer as usual with the connection kept alive, then close it all the same."""
 
-        async def act(exchange: Exchange) -> None:
+        async def _act(exchange: Exchange) -> None:
             answer = exchange.usual()
             exchange.log(answer.status)
             await cut(exchange, raw_answer(exchange, answer), reset=False)
 
-        return cls("close after", act)
+        return cls("close after", _act)
 
 
 async def begin(exchange: Exchange, answer: Answer) -> web.StreamResponse:

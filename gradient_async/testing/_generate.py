@@ -117,7 +117,7 @@ def fresh(maker: Maker, droplet: SimulatedDroplet, index: int) -> None:
     """Enabled a moment ago: no backup yet, and for some no window either."""
     protect(maker, droplet, index, DAILY, backups=0)
     droplet.created_at = maker.now - timedelta(hours=maker.rng.randrange(1, 6))
-    if index % 2 == 0:
+    if index % 4 == 0:
         droplet.next_backup_window = None
 
 

@@ -17,7 +17,7 @@ from gradient_async.testing._pages import PageRules
 from gradient_async.testing._routes import answer_call
 
 HOUR = 3600.0
-MAX_TARGETS = 50_000
+MAX_TARGETS = 10_000
 NO_LIMIT = 5000
 PAST = 60
 

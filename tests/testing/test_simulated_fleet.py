@@ -37,7 +37,8 @@ def test_an_account_has_all_that_real_ones_have() -> None:
     assert {"daily", "weekly", "intra_daily_4h", None} == set(plans)
     assert any(len(d.backups) == 42 for d in droplets)
     assert any(len(d.backups) > 200 for d in droplets)
-    assert any(d.backup_policy and not d.backups for d in droplets)
+    fresh = [d for d in droplets if d.backup_policy and not d.backups]
+    assert {d.next_backup_window is None for d in fresh} == {True, False}
     assert any(d.backups and not d.backup_policy for d in droplets)
     assert any((d.backup_policy or {}).get("hour") == 0 for d in droplets)
     assert any(d.backup_policy and d.next_backup_window is None for d in droplets)

@@ -172,6 +172,7 @@ async def test_a_delay_and_a_callback_go_on(fleet: Fleet, caller: Caller) -> Non
     seen: list[str] = []
 
     async def look(request: web.BaseRequest) -> None:
+        """Note the path."""
         seen.append(request.path)
 
     async with Simulator(fleet) as simulator:
@@ -258,6 +259,7 @@ async def test_a_storm_leaves_nothing(
     ]
 
     async def call(simulator: Simulator) -> None:
+        """Ask, and leave when it takes too long."""
         with suppress(aiohttp.ClientError, TimeoutError):
             async with asyncio.timeout(rng.uniform(0.0, 0.3)):
                 await caller.get(simulator, POLICIES)

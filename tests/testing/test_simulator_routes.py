@@ -344,6 +344,7 @@ async def test_the_account_may_change_between_pages(
     before = [backup.id for backup in fleet.droplets[droplet_id].backups]
 
     def shrink(request: Any) -> None:
+        """Delete the oldest backup when page 2 is asked for."""
         if request.query.get("page") == "2":
             fleet.delete_backup(droplet_id, before[0])
 
