@@ -80,7 +80,7 @@ def typing(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into docs/_build/html; any warning is an error."""
-    install(session, "docs")
+    install(session, "docs", "test")
     session.run("sphinx-build", "-n", "-W", "--keep-going", "docs", "docs/_build/html")
 
 
