@@ -17,7 +17,7 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["AccessToken", "ClientOptions", "Config", "SessionSource"]
+__all__ = ["AccessToken", "ClientOptions", "Config", "SessionSource", "masked"]
 
 DEFAULT_BASE_URL: Final = "https://api.digitalocean.com"
 TOKEN_VARIABLE: Final = "DIGITALOCEAN_ACCESS_TOKEN"  # noqa: S105 - a name, not a token
@@ -48,6 +48,11 @@ class _Masked(str):
 
     def __repr__(self) -> str:
         return "'***'"
+
+
+def masked(token: str | None) -> str | None:
+    """Give the same text without the white space around it, and without a representation."""
+    return None if token is None else _Masked(token.strip())
 
 
 def _masked(token: str) -> str:

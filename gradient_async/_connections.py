@@ -7,6 +7,7 @@ it is closed with the client, with the loop, or when the client is dropped, whic
 from __future__ import annotations
 
 import asyncio
+import weakref
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import suppress
 from typing import Any, Final, TypeVar
@@ -36,9 +37,9 @@ class LoopConnections:
         self.slots = asyncio.Semaphore(limit)
         self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False
-        self._until_loop_ends = _closing_with_loop(session) if owned else None
+        self._until_loop_ends = _close_with_loop(session) if owned else None
         if self._until_loop_ends is not None:
-            _begin(self._until_loop_ends)
+            weakref.finalize(self, _close_soon, self._until_loop_ends).atexit = False
 
     @property
     def usable(self) -> bool:
@@ -71,21 +72,42 @@ class LoopConnections:
             await self._until_loop_ends.aclose()
 
 
-async def _closing_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
-    try:
-        yield
-    finally:
-        await session.close()
+_until_their_loop_ends: dict[AsyncGenerator[None, None], asyncio.AbstractEventLoop] = {}
 
 
-def _begin(generator: AsyncGenerator[None, None]) -> None:
-    """Run a generator to its ``yield``.
+def _close_with_loop(session: aiohttp.ClientSession) -> AsyncGenerator[None, None]:
+    """Have a session closed at the end of the running loop, and give what closes it before.
 
-    That registers it with the running loop, which closes it at its end (``asyncio.run`` does so
-    by `loop.shutdown_asyncgens`) or when nobody holds it any more.
+    A loop closes the asynchronous generators that were begun on it (``asyncio.run`` does so by
+    `shutdown_asyncgens`): this one closes the session. It is held until then, so that a client
+    which is dropped as the loop ends does not leave its session behind.
     """
-    with suppress(StopIteration):
+
+    async def until_closed() -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            _until_their_loop_ends.pop(generator, None)
+            await session.close()
+
+    generator = until_closed()
+    _until_their_loop_ends[generator] = asyncio.get_running_loop()
+    with suppress(StopIteration):  # run it to its `yield`
         generator.asend(None).send(None)
+    return generator
+
+
+def _close_soon(generator: AsyncGenerator[None, None]) -> None:
+    """Close the session of a client that was dropped, from whichever thread dropped it."""
+
+    async def close() -> None:
+        await generator.aclose()
+
+    loop = _until_their_loop_ends.get(generator)
+    if loop is None or loop.is_closed():
+        _until_their_loop_ends.pop(generator, None)
+    else:
+        loop.call_soon_threadsafe(lambda: loop.create_task(close()))
 
 
 class Connections:

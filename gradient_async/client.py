@@ -7,7 +7,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Self, Unpack
 
-from ._config import AccessToken, ClientOptions, Config, SessionSource
+from ._config import AccessToken, ClientOptions, Config, SessionSource, masked
 from ._connections import Connections
 from ._http import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT, Timeout
 from ._pacing import Pacer, RateLimit, RateLimitStatus
@@ -22,9 +22,9 @@ DEFAULT_RATE_LIMIT = RateLimit()
 class AsyncGradient:
     """A client of DigitalOcean's API for the backups of GPU Droplets.
 
-    It is not tied to an event loop: it can be made anywhere, at module level too, and used from one
-    loop after another. It may be left open; ``async with`` and `close` give the connections back at
-    once.
+    It can be made anywhere, at module level too, and belongs to no event loop and no thread: it can
+    be used from one after another and from several at once. It may be left open; ``async with`` and
+    `close` give the connections back at once.
 
     Args:
         access_token: The API token. The default is the environment variable
@@ -76,10 +76,9 @@ class AsyncGradient:
         allow_insecure_http: bool = False,
         session: SessionSource | None = None,
     ) -> None:
-        token = AccessToken.find(access_token)
-        del access_token  # no frame of a traceback is to hold it
+        access_token = masked(access_token)  # as a traceback may show the locals of its frames
         config = Config.of(
-            token,
+            AccessToken.find(access_token),
             {
                 "base_url": base_url,
                 "timeout": timeout,

@@ -1,0 +1,439 @@
+"""How code without an event loop gets into ours: one loop, in one thread, as long as the client.
+
+The only file that knows asgiref. Its `AsyncToSync` runs a coroutine on the loop that it finds in a
+thread-local pair, which `sync_to_async` sets in its threads; the portal sets that pair around each
+call. So the call keeps what asgiref is for (context variables cross both ways, code that has to run
+in the calling thread does) and needs no loop and no connection of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import sys
+import threading
+import types
+import warnings
+import weakref
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final, Generic, Self, TypeAlias, TypeVar
+
+from asgiref.sync import AsyncToSync, SyncToAsync
+
+from ._connections import CLOSED
+from ._fan_out import DropletIds, FanOut
+from ._fork import tell_after_fork
+from ._stream import ResultStream
+from .errors import APIConnectionError, BlockingCallWarning
+
+__all__ = ["BlockingFanOut", "BlockingIterator", "LoopFactory", "Portal", "plain"]
+
+S = TypeVar("S")
+T = TypeVar("T")
+LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
+AtEnd: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+PACKAGE: Final = str(Path(__file__).parent) + os.sep
+JOIN_SECONDS: Final = 5.0
+_END: Final[Any] = object()
+
+
+class _LoopThread:
+    """A thread that runs an event loop until it is stopped."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, at_end: AtEnd) -> None:
+        self.loop = loop
+        self._at_end = at_end
+        self._pid = os.getpid()
+        self._stop = loop.create_future()
+        self._thread = threading.Thread(target=self._serve, name="gradient-async", daemon=True)
+        self._thread.start()
+        _live.add(self)
+
+    def _serve(self) -> None:
+        # The runner cancels what is left at the end.
+        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
+            runner.run(self._until_stopped())
+
+    async def _until_stopped(self) -> None:
+        await self._stop
+        await self._at_end()
+
+    def stop(self) -> None:
+        """Have the loop end. Waits for nothing, so a finalizer can call it in any thread."""
+        if self._pid == os.getpid():
+            with suppress(RuntimeError):  # it has ended already
+                self.loop.call_soon_threadsafe(self._set_stopped)
+
+    def _set_stopped(self) -> None:
+        if not self._stop.done():
+            self._stop.set_result(None)
+
+    def join(self) -> None:
+        """Wait until the thread has ended, unless this is it."""
+        if self._pid == os.getpid() and threading.current_thread() is not self._thread:
+            self._thread.join(JOIN_SECONDS)
+
+
+_live: weakref.WeakSet[_LoopThread] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    """End the loops while the interpreter is still whole, so that their sessions can be closed."""
+    threads = list(_live)
+    for thread in threads:
+        thread.stop()
+    for thread in threads:
+        thread.join()
+
+
+class _Crossing(Generic[T]):
+    """One coroutine on its way through the portal."""
+
+    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+        self._work = work
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._cancelled = False
+        self._ended = False
+
+    async def run(self) -> T:
+        try:
+            self._task = asyncio.current_task()
+            if self._cancelled:
+                self._work.close()
+                raise asyncio.CancelledError
+            return await self._work
+        finally:
+            self._ended = True
+
+    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def cancel(self) -> None:
+        """Cancel the coroutine, from any thread, whether or not it has begun or ended."""
+        if self._loop is None:
+            self._work.close()
+        elif not self._ended:
+            with suppress(RuntimeError):  # the loop has ended, and the coroutine with it
+                self._loop.call_soon_threadsafe(self._cancel)
+
+    def _cancel(self) -> None:
+        self._cancelled = True
+        if self._task is not None and not self._ended:
+            self._task.cancel()
+
+
+async def _cross(crossing: _Crossing[T]) -> T:
+    return await crossing.run()
+
+
+_to_sync: Final = AsyncToSync(_cross)
+
+
+class Portal:
+    """Runs coroutines for threads that have no loop of their own, or none that may be used.
+
+    Args:
+        at_end: Is awaited on the loop before it ends, also when the portal is dropped or the
+            program ends.
+        loop_factory: Makes the event loop, `uvloop.new_event_loop` say; ``None`` for asyncio's.
+    """
+
+    def __init__(self, at_end: AtEnd, loop_factory: LoopFactory | None = None) -> None:
+        self._at_end = at_end
+        self._loop_factory = loop_factory
+        self._lock = threading.Lock()
+        self._thread: _LoopThread | None = None
+        self._closed = False
+        tell_after_fork(self)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine on the loop and give its result in the calling thread.
+
+        Whatever ends the wait early (Ctrl-C, a signal handler that raises) cancels the coroutine.
+
+        Raises:
+            RuntimeError: The client is closed, or this is the portal's own loop, which would wait
+                for itself.
+        """
+        crossing = _Crossing(work)
+        try:
+            loop = self._loop()
+            crossing.begin(loop)
+            if _loop_here() is None:
+                return _run_on(loop, crossing)
+            return asyncio.run_coroutine_threadsafe(_cross(crossing), loop).result()
+        except asyncio.CancelledError:
+            raise APIConnectionError(
+                "the client was closed while the request was under way"
+            ) from None
+        except BaseException as error:
+            crossing.cancel()
+            error.__traceback__ = _without_machinery(error.__traceback__)
+            raise
+
+    def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
+        """Give the items of an asynchronous iterator, each as it comes."""
+        while (item := self.run(_next(items))) is not _END:
+            yield item
+
+    @contextmanager
+    def entered(
+        self, context: AbstractAsyncContextManager[S], wrap: Callable[[Portal, S], T]
+    ) -> Iterator[T]:
+        """Enter an asynchronous context manager, and leave it at the end of the block."""
+        value = self.run(context.__aenter__())
+        try:
+            yield wrap(self, value)
+        except BaseException as error:
+            if not self.run(context.__aexit__(type(error), error, error.__traceback__)):
+                raise
+        else:
+            self.run(context.__aexit__(None, None, None))
+
+    def _loop(self) -> asyncio.AbstractEventLoop:
+        """Give the loop, which is started by the first call."""
+        here = _loop_here()
+        with self._lock:
+            if self._closed:
+                raise RuntimeError(CLOSED)
+            if self._thread is None:
+                self._start()
+            assert self._thread is not None
+            if here is self._thread.loop:
+                raise RuntimeError(
+                    "a blocking call on the client's own event loop would wait for itself: use "
+                    "AsyncGradient there"
+                )
+        if here is not None:
+            _warn_of_blocking()
+        return self._thread.loop
+
+    def _start(self) -> None:
+        _refuse_gevent()
+        loop = (self._loop_factory or asyncio.new_event_loop)()
+        self._thread = _LoopThread(loop, self._at_end)
+        # When nobody holds the portal any more.
+        weakref.finalize(self, self._thread.stop).atexit = False
+
+    def close(self) -> None:
+        """Stop the loop and wait until it has ended. Closing again does nothing."""
+        with self._lock:
+            self._closed = True
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.stop()
+            thread.join()
+
+    def shared(self) -> Portal:
+        """Give the same portal for a copy of the client, which cannot close it."""
+        return _BorrowedPortal(self)
+
+    def after_fork_in_child(self) -> None:
+        """Start afresh: the loop's thread exists in the parent only."""
+        self._lock = threading.Lock()
+        if self._thread is not None:
+            _of_the_parent.append(self._thread)
+            self._thread = None
+
+
+_of_the_parent: list[object] = []
+
+
+def plain(_: Portal, value: T) -> T:
+    """Take what a context manager gives as it is."""
+    return value
+
+
+async def _next(items: AsyncIterator[T]) -> T:
+    return await anext(items, _END)
+
+
+class _BorrowedPortal(Portal):
+    """The portal of a client as its copy sees it."""
+
+    def __init__(self, owner: Portal) -> None:
+        self._owner = owner
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._owner.run(work)
+
+    def close(self) -> None:
+        """Leave the portal to its owner."""
+
+    def shared(self) -> Portal:
+        return self._owner.shared()
+
+
+def _loop_here() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+def _run_on(loop: asyncio.AbstractEventLoop, crossing: _Crossing[T]) -> T:
+    """Have asgiref run a coroutine on our loop, and put back what it found before."""
+    place = SyncToAsync.threadlocal
+    # The list is where a `sync_to_async` above us looks for a task to cancel, on its own loop.
+    ours = {"main_event_loop": loop, "main_event_loop_pid": os.getpid(), "task_context": []}
+    found = {name: getattr(place, name, None) for name in ours}
+    place.__dict__.update(ours)
+    try:
+        return _to_sync(crossing)
+    finally:
+        place.__dict__.update(found)
+
+
+def _without_machinery(traceback: types.TracebackType | None) -> types.TracebackType | None:
+    """Leave out of a traceback how the call crossed to the loop's thread and back."""
+    if traceback is None:
+        return None
+    rest = _without_machinery(traceback.tb_next)
+    module = traceback.tb_frame.f_globals.get("__name__", "")
+    if module == __name__ or module.startswith(("asgiref.", "concurrent.futures")):
+        return rest
+    return types.TracebackType(rest, traceback.tb_frame, traceback.tb_lasti, traceback.tb_lineno)
+
+
+def _warn_of_blocking() -> None:
+    """Warn at the line that called the library: by default, that is once per place."""
+    frame: types.FrameType | None = sys._getframe(1)  # noqa: SLF001 - has no public name
+    stacklevel = 2
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        frame = frame.f_back
+        stacklevel += 1
+    warnings.warn(
+        "a blocking call holds up the event loop that runs in this thread: use AsyncGradient there",
+        BlockingCallWarning,
+        stacklevel=stacklevel,
+    )
+
+
+def _refuse_gevent() -> None:
+    monkey = sys.modules.get("gevent.monkey")
+    if monkey is not None and monkey.is_module_patched("threading"):
+        raise RuntimeError(
+            "gevent has patched threading, and the event loop of Gradient needs a real thread: "
+            "call it in gevent's threadpool before patching, or use AsyncGradient in a process of "
+            "its own"
+        )
+
+
+class BlockingIterator(Generic[T]):
+    """The results of an asynchronous stream, for a plain ``for``.
+
+    It crosses to the loop once for all results that are there. It can be left early; ``with`` also
+    waits until what was being fetched has ended.
+    """
+
+    def __init__(self, portal: Portal, stream: ResultStream[T]) -> None:
+        self._portal = portal
+        self._stream = stream
+        self._taken: deque[T] = deque()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        if not self._taken:
+            self._taken.extend(self._portal.run(self._stream.take()))
+        if not self._taken:
+            raise StopIteration
+        return self._taken.popleft()
+
+    def close(self) -> None:
+        """Cancel what is being fetched. Results that are there already can still be taken."""
+        self._portal.run(self._stream.aclose())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Feed(AsyncIterator[int]):
+    """Droplet IDs from an iterator that has to be asked in the calling thread."""
+
+    def __init__(self, ids: Iterator[int], ahead: int) -> None:
+        self._ids = ids
+        self._ahead = ahead
+        self._waiting: asyncio.Queue[int | None] = asyncio.Queue()
+        self._unanswered = 0
+        self._ended = False
+
+    def answered(self, count: int) -> None:
+        self._unanswered -= count
+
+    def fetch(self) -> list[int | None]:
+        """Ask for as many IDs as there is room for; ``None`` stands for their end."""
+        wanted = 0 if self._ended else self._ahead - self._unanswered
+        fetched: list[int | None] = list(islice(self._ids, wanted))
+        self._unanswered += len(fetched)
+        if len(fetched) < wanted:
+            self._ended = True
+            fetched.append(None)
+        return fetched
+
+    def put(self, fetched: Iterable[int | None]) -> None:
+        """Hand IDs over; on the loop."""
+        for droplet_id in fetched:
+            self._waiting.put_nowait(droplet_id)
+
+    async def __anext__(self) -> int:
+        droplet_id = await self._waiting.get()
+        if droplet_id is None:
+            self._waiting.put_nowait(None)
+            raise StopAsyncIteration
+        return droplet_id
+
+
+class BlockingFanOut(BlockingIterator[T]):
+    """The results of a fan-out, for a plain ``for``.
+
+    A collection of IDs is read on the loop. Any other iterable may be a database cursor or the
+    like, so it is asked in the calling thread, as there is room.
+
+    Args:
+        portal: The way to the loop.
+        start: Makes the fan-out of the IDs that it is given.
+        droplet_ids: The IDs.
+        ahead: The most IDs that may be asked for and not answered.
+    """
+
+    def __init__(
+        self,
+        portal: Portal,
+        start: Callable[[DropletIds], FanOut[T]],
+        droplet_ids: Iterable[int],
+        ahead: int,
+    ) -> None:
+        self._feed = (
+            None if isinstance(droplet_ids, Collection) else _Feed(iter(droplet_ids), ahead)
+        )
+        self._fan_out = start(droplet_ids if self._feed is None else self._feed)
+        super().__init__(portal, self._fan_out)
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The IDs without a result so far; see `FanOut.missing`."""
+        return self._fan_out.missing
+
+    def __next__(self) -> T:
+        if self._feed is not None and not self._taken:
+            fetched = self._feed.fetch()
+            self._taken.extend(self._portal.run(self._take(self._feed, fetched)))
+            self._feed.answered(len(self._taken))
+        return super().__next__()
+
+    async def _take(self, feed: _Feed, fetched: list[int | None]) -> list[T]:
+        feed.put(fetched)
+        return await self._fan_out.take()
