@@ -1,0 +1,1 @@
+"""The client measured beside its peers: ``nox -s bench``. See README.md."""

@@ -1,0 +1,94 @@
+"""One blocking call: what code without an event loop waits for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Iterator
+
+from ..canned import canned
+from ..processes import in_turn, once
+from ..sides import ASYNC_SIDES, GRADIENT_SYNC, OURS, REQUESTS, SYNC_SIDES
+from ..tables import Goal, Scale, Table
+from ..timing import CPU, WALL, ask_in_tasks, columns, fitting, timed
+
+AWAITED = "gradient_async, awaited"
+BLOCKING = "gradient_async, blocking"
+PAGE = 200
+
+
+def awaited(url: str, seconds: float) -> Generator[dict[str, float], None, None]:
+    """Measure the same call awaited, one after the other."""
+    with asyncio.Runner() as runner:
+        side = ASYNC_SIDES[OURS](url)
+        ask = runner.run(side.__aenter__())
+
+        def run(count: int) -> dict[str, float]:
+            return runner.run(ask_in_tasks(lambda number: ask(number, PAGE), count, tasks=1))
+
+        warm = run(200)
+        count = fitting(run(200), seconds)
+        yield warm
+        while True:
+            yield run(count)
+
+
+def blocking(side: str, url: str, seconds: float) -> Generator[dict[str, float], None, None]:
+    """Measure a blocking client, one call after the other."""
+    with SYNC_SIDES[side](url) as ask:
+
+        def run(count: int) -> dict[str, float]:
+            with timed(count) as sample:
+                for droplet_id in range(1, count + 1):
+                    ask(droplet_id, PAGE)
+            return sample
+
+        warm = run(100)
+        count = fitting(run(100), seconds)
+        yield warm
+        while True:
+            yield run(count)
+
+
+def thousand(side: str, url: str) -> Generator[dict[str, float], None, None]:
+    """Make 1,000 calls, for their connections to be counted."""
+    with SYNC_SIDES[side](url) as ask:
+        for droplet_id in range(1, 1_001):
+            ask(droplet_id, PAGE)
+        yield {}
+
+
+def measure(scale: Scale) -> Iterator[Table]:
+    """Measure a call with 4 backups in the answer."""
+    with canned(4) as server:
+        names = {side: BLOCKING if side == OURS else side for side in SYNC_SIDES}
+        sides = {
+            names[side]: (blocking, (side, server.url, scale.seconds)) for side in SYNC_SIDES
+        } | {AWAITED: (awaited, (server.url, scale.seconds))}
+        wall, cpu = columns(in_turn(sides, scale.rounds), WALL, CPU)
+        before = server.connections
+        once(thousand, OURS, server.url)
+        connections = server.connections - before
+    yield Table(
+        "One blocking `list`, 4 backups in the answer",
+        [wall, cpu],
+        base=BLOCKING,
+        goals=[
+            Goal(
+                f"blocking `list` / {GRADIENT_SYNC}",
+                wall.ratio(BLOCKING, GRADIENT_SYNC),
+                bound=0.55,
+            ),
+            Goal(
+                f"blocking `list` / `{REQUESTS}.Session().get().json()`",
+                wall.ratio(BLOCKING, REQUESTS),
+                bound=0.7,
+            ),
+            Goal(
+                "blocking `list`, µs above the same call awaited",
+                wall.median(BLOCKING) - wall.median(AWAITED),
+                bound=150,
+            ),
+            Goal("connections for 1,000 blocking calls", connections, bound=1),
+        ],
+        note="Per call, one after the other.",
+    )

@@ -1,0 +1,87 @@
+"""Sides of a measure, each in a process of its own that runs one round whenever it is asked to."""
+
+from __future__ import annotations
+
+import gc
+import multiprocessing
+from collections.abc import Callable, Generator, Mapping
+from contextlib import ExitStack
+from multiprocessing.connection import Connection
+from typing import Any, TypeAlias
+
+Rounds: TypeAlias = Callable[..., Generator[dict[str, float], None, None]]
+"""A generator function: sets a side up, then measures one round for each value it yields."""
+
+
+class Side:
+    """A side that has been set up, waiting to be asked for a round."""
+
+    def __init__(self, rounds: Rounds, args: tuple[Any, ...]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self._process = context.Process(target=_run, args=(theirs, rounds, args), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def round(self) -> dict[str, float]:
+        """Measure one round.
+
+        Raises:
+            RuntimeError: The side failed; its traceback is on stderr.
+        """
+        self.begin()
+        return self.result()
+
+    def begin(self) -> None:
+        """Begin a round, beside those of other sides."""
+        self._pipe.send("next")
+
+    def result(self) -> dict[str, float]:
+        """Wait for the end of the round that was begun."""
+        try:
+            return self._pipe.recv()
+        except EOFError:
+            raise RuntimeError("a side failed, see above") from None
+
+    def stop(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.join()
+
+
+def _run(pipe: Connection, rounds: Rounds, args: tuple[Any, ...]) -> None:
+    samples = rounds(*args)
+    while pipe.recv():
+        gc.collect()
+        pipe.send(next(samples))
+
+
+def in_turn(
+    sides: Mapping[str, tuple[Rounds, tuple[Any, ...]]], rounds: int
+) -> dict[str, list[dict[str, float]]]:
+    """Measure all sides, one round of each after the other, so that all see the same machine.
+
+    A first round of each warms up and is not counted.
+    """
+    with ExitStack() as stack:
+        running = {name: Side(measure, args) for name, (measure, args) in sides.items()}
+        for side in running.values():
+            stack.callback(side.stop)
+        for side in running.values():
+            side.begin()
+        for side in running.values():
+            side.result()
+        samples: dict[str, list[dict[str, float]]] = {name: [] for name in running}
+        for _ in range(rounds):
+            for name, side in running.items():
+                samples[name].append(side.round())
+    return samples
+
+
+def once(rounds: Rounds, *args: Any) -> dict[str, float]:
+    """Measure a single round in a fresh process."""
+    side = Side(rounds, args)
+    try:
+        return side.round()
+    finally:
+        side.stop()
