@@ -77,8 +77,9 @@ def _structure(answer: type[T], value: Any) -> T:
     try:
         return _converter().structure(value, answer)
     except BaseValidationError as error:
-        message, _, path = transform_error(error, format_exception=_describe)[0].rpartition(" @ ")
-        raise DecodeFailure(message, path) from None
+        described = transform_error(error, format_exception=_describe)[0]
+        message, _, path = described.rpartition(" @ $")
+        raise DecodeFailure(message, f"${path}") from None
     except TypeError as error:
         raise DecodeFailure(str(error)) from None
 

@@ -60,6 +60,7 @@ _E = TypeVar("_E", bound="GradientError")
 def _restore(cls: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E:
     """Rebuild a pickled error without calling its ``__init__``, whose arguments are keywords."""
     error = cls.__new__(cls, *args)
+    error.args = args  # a TimeoutError, as an OSError, does not take them from `__new__`
     error.__dict__.update(state)
     return error
 

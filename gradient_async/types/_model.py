@@ -13,7 +13,7 @@ AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
 """A `datetime.datetime` that always knows its offset."""
 
 
-@attrs.frozen
+@attrs.frozen(getstate_setstate=False)  # or `Pages`, which has no slots, would inherit them
 class Model:
     """A response class: immutable, compared by value, with the field names of the API."""
 

@@ -1,0 +1,183 @@
+"""What all tests share: a clean environment, a simulated account, and both clients in one shape."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Any, Literal, Self, TypeAlias, cast
+
+import attrs
+import pytest
+from hypothesis import settings
+
+import gradient_async
+from gradient_async import AsyncGradient, RateLimitStatus, _transport, errors
+from gradient_async._retry import retry_delay
+from gradient_async.resources import AsyncBackupsResource
+from gradient_async.testing import Fleet, Simulator
+
+Kind: TypeAlias = Literal["async", "blocking"]
+
+settings.register_profile("project", deadline=None, derandomize=True, max_examples=80)
+settings.load_profile("project")
+
+NOT_BUILT = find_spec("gradient_async.sync") is None
+UNWANTED = ("DIGITALOCEAN_ACCESS_TOKEN", "GRADIENT_BASE_URL", "NO_PROXY", "ALL_PROXY")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clean_environment() -> Iterator[None]:
+    """No variable of the developer's machine changes what a client does."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.upper() in UNWANTED or name.upper() in {"HTTP_PROXY", "HTTPS_PROXY"}:
+                patch.delenv(name)
+        yield
+
+
+class _InThread:
+    """The methods of a blocking object as coroutine functions, each call in a worker thread."""
+
+    def __init__(self, blocking: object) -> None:
+        self._blocking = blocking
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._blocking, name)
+        return partial(asyncio.to_thread, value) if callable(value) else _InThread(value)
+
+
+@attrs.frozen
+class AnyClient:
+    """Either client behind one awaitable interface, so that a test is written once.
+
+    Attributes:
+        real: The client itself.
+        kind: Which of the two it is.
+    """
+
+    real: Any
+    kind: Kind
+
+    @property
+    def backups(self) -> AsyncBackupsResource:
+        """The backups resource, awaitable for both."""
+        backups = self.real.gpu_droplets.backups
+        return cast("AsyncBackupsResource", backups if self.kind == "async" else _InThread(backups))
+
+    @property
+    def rate_limit(self) -> RateLimitStatus:
+        """The rate limit of either client."""
+        status = self.real.rate_limit
+        assert isinstance(status, RateLimitStatus)
+        return status
+
+    async def finish(self, result: Callable[[], Any]) -> Any:
+        """Call and await what is a coroutine function for one client and blocks for the other."""
+        if self.kind == "async":
+            return await result()
+        return await asyncio.to_thread(result)
+
+    def copy(self, **changes: Any) -> AnyClient:
+        """Copy the client."""
+        return AnyClient(self.real.copy(**changes), self.kind)
+
+    async def close(self) -> None:
+        """Close the client."""
+        await self.finish(self.real.close)
+
+    async def __aenter__(self) -> Self:
+        if self.kind == "async":
+            await self.real.__aenter__()
+        else:
+            await asyncio.to_thread(self.real.__enter__)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.kind == "async":
+            await self.real.__aexit__(kind, error, traceback)
+        else:
+            await asyncio.to_thread(self.real.__exit__, kind, error, traceback)
+
+
+MakeClient: TypeAlias = Callable[..., AnyClient]
+
+
+@pytest.fixture
+def fleet() -> Fleet:
+    """An account of 40 Droplets."""
+    return Fleet.generate(40)
+
+
+@pytest.fixture
+async def simulator(fleet: Fleet) -> AsyncIterator[Simulator]:
+    """A simulator of the account, on the loop of the test."""
+    async with Simulator(fleet) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def droplet_id(fleet: Fleet) -> int:
+    """A Droplet that has a few backups."""
+    return next(droplet.id for droplet in fleet.droplets.values() if len(droplet.backups) > 3)
+
+
+@pytest.fixture(
+    params=[
+        "async",
+        pytest.param("blocking", marks=pytest.mark.skipif(NOT_BUILT, reason="not generated yet")),
+    ]
+)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Which client the test is run for: every test that asks is run for both."""
+    return cast("Kind", request.param)
+
+
+@pytest.fixture
+async def make_client(kind: Kind, simulator: Simulator) -> AsyncIterator[MakeClient]:
+    """Makes clients of the simulator, of the kind that is asked for; closes all in the end."""
+    made: list[AnyClient] = []
+
+    def make(**options: Any) -> AnyClient:
+        usual = {"access_token": simulator.token, "base_url": simulator.url}
+        cls = AsyncGradient if kind == "async" else gradient_async.Gradient
+        made.append(AnyClient(cls(**{**usual, **options}), kind))
+        return made[-1]
+
+    yield make
+    for client in made:
+        await client.close()
+
+
+@pytest.fixture
+def client(make_client: MakeClient) -> AnyClient:
+    """A client of the simulator with the default options."""
+    return make_client()
+
+
+@pytest.fixture
+async def async_client(simulator: Simulator) -> AsyncIterator[AsyncGradient]:
+    """The asynchronous client of the simulator, for what only that one has."""
+    async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
+        yield client
+
+
+@pytest.fixture
+def delays(monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """The pauses that were decided between tries, in order; none of them is waited for."""
+    decided: list[float | None] = []
+
+    def without_waiting(error: errors.APIError, **about: Any) -> float | None:
+        decided.append(retry_delay(error, **about))
+        return None if decided[-1] is None else 0.0
+
+    monkeypatch.setattr(_transport, "retry_delay", without_waiting)
+    return decided

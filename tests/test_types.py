@@ -1,0 +1,155 @@
+"""The response classes as users meet them: where they are, what they hold, what they turn into."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from datetime import UTC, datetime, timedelta, timezone
+from importlib import import_module
+
+import attrs
+import pytest
+
+from gradient_async import errors, types
+from gradient_async._structure import decode
+from gradient_async.types import (
+    Backup,
+    BackupListResponse,
+    BackupRetrievePolicyResponse,
+    DropletBackupPolicy,
+    DropletBackups,
+    DropletNextBackupWindow,
+    MetaProperties,
+    PageLinks,
+    Pages,
+    Policy,
+)
+
+MOMENT = datetime(2026, 9, 1, 0, 0, tzinfo=UTC)
+BACKUP = Backup(1, MOMENT, 20, "b", ["nyc3"], 2.5, "backup")
+LISTING = BackupListResponse(MetaProperties(1), [BACKUP], PageLinks(Pages(next="n", last="l")))
+POLICY = BackupRetrievePolicyResponse(
+    Policy(
+        backup_enabled=False,
+        backup_policy=DropletBackupPolicy(hour=0, plan="daily", retention_period_days=7),
+        droplet_id=5,
+        next_backup_window=DropletNextBackupWindow(start=MOMENT),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        (
+            "types.gpu_droplets",
+            ["BackupListResponse", "BackupListPoliciesResponse", "BackupRetrievePolicyResponse"],
+        ),
+        (
+            "types.gpu_droplets.backup_list_response",
+            ["BackupListResponse", "Backup"],
+        ),
+        (
+            "types.gpu_droplets.backup_list_policies_response",
+            ["BackupListPoliciesResponse", "Policies"],
+        ),
+        (
+            "types.gpu_droplets.backup_list_supported_policies_response",
+            ["BackupListSupportedPoliciesResponse", "SupportedPolicy"],
+        ),
+        (
+            "types.gpu_droplets.backup_retrieve_policy_response",
+            ["BackupRetrievePolicyResponse", "Policy"],
+        ),
+        ("types.droplet_backup_policy", ["DropletBackupPolicy"]),
+        (
+            "types.shared",
+            ["MetaProperties", "PageLinks", "ForwardLinks", "BackwardLinks"],
+        ),
+    ],
+)
+def test_nested_import_paths(module: str, names: list[str]) -> None:
+    """The paths of the official SDK give the same classes as ``gradient_async.types``."""
+    found = import_module(f"gradient_async.{module}")
+    for name in names:
+        assert getattr(found, name) is getattr(types, name)
+
+
+def test_public_names_are_sorted_and_exist() -> None:
+    """``types.__all__`` names what there is, in order."""
+    assert types.__all__ == sorted(types.__all__)
+    assert all(attrs.has(getattr(types, name)) for name in types.__all__)
+
+
+def test_to_dict_keeps_every_value() -> None:
+    """Zero and ``False`` stay, times stay datetimes, and what was not sent is ``None``."""
+    assert POLICY.to_dict() == {
+        "policy": {
+            "backup_enabled": False,
+            "backup_policy": {
+                "hour": 0,
+                "plan": "daily",
+                "retention_period_days": 7,
+                "weekday": None,
+                "window_length_hours": None,
+            },
+            "droplet_id": 5,
+            "next_backup_window": {"start": MOMENT, "end": None},
+        }
+    }
+
+
+def test_to_json_indents_unless_told_otherwise() -> None:
+    """Two spaces per level by default, any other number, or a single line."""
+    assert MetaProperties(3).to_json() == '{\n  "total": 3\n}'
+    assert MetaProperties(3).to_json(indent=4) == '{\n    "total": 3\n}'
+    assert MetaProperties(3).to_json(indent=None) == '{"total":3}'
+
+
+@pytest.mark.parametrize("value", [LISTING, POLICY])
+def test_to_json_decodes_to_an_equal_object(
+    value: BackupListResponse | BackupRetrievePolicyResponse,
+) -> None:
+    """What `to_json` writes is read back as an equal object, by us and by ``json``."""
+    assert decode(type(value), value.to_json().encode()) == value
+    assert json.loads(value.to_json()) == json.loads(value.to_json(indent=None))
+
+
+def test_time_with_another_offset_is_kept() -> None:
+    """A time keeps its offset on the way to JSON and back."""
+    eastern = timezone(timedelta(hours=-5))
+    window = DropletNextBackupWindow(start=MOMENT.astimezone(eastern))
+    [start] = (json.loads(window.to_json())["start"],)
+    assert datetime.fromisoformat(start) == MOMENT
+    assert start.endswith("-05:00")
+
+
+@pytest.mark.parametrize("value", [LISTING, POLICY, LISTING.links])
+def test_values_can_be_pickled_and_copied(value: object) -> None:
+    """A response crosses a process boundary or is copied as an equal object."""
+    assert pickle.loads(pickle.dumps(value)) == value
+    assert copy.deepcopy(value) == value
+
+
+def test_only_scalar_classes_are_hashable_by_value() -> None:
+    """Equal objects without lists have equal hashes, so they can be put into sets."""
+    assert len({MetaProperties(3), MetaProperties(3), MetaProperties(4)}) == 2
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(BACKUP)
+
+
+def test_pages_are_forward_and_backward_links() -> None:
+    """``links.pages`` has all four names, ``None`` where there is no such page."""
+    pages = Pages(prev="p")
+    assert isinstance(pages, types.ForwardLinks)
+    assert isinstance(pages, types.BackwardLinks)
+    assert (pages.first, pages.prev, pages.next, pages.last) == (None, "p", None, None)
+
+
+def test_result_of_a_fan_out_has_backups_or_an_error() -> None:
+    """A Droplet's result has no backups and no error until one is given, and can be pickled."""
+    assert DropletBackups(3) == DropletBackups(3, [], None)
+    failed = DropletBackups(3, error=errors.APIConnectionError("broken", droplet_id=3))
+    again = pickle.loads(pickle.dumps(failed))
+    assert (again.droplet_id, again.backups, str(again.error)) == (3, [], "broken (Droplet 3)")
