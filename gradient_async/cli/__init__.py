@@ -1,0 +1,41 @@
+"""The command ``gradient-async``; it needs the extra ``[cli]``: click and rich.
+
+Exit codes, of every command:
+
+=====  ==============================================================================
+0      Everything was done; of ``audit``: every Droplet is protected.
+1      Done, but some Droplets could not be listed; of ``audit``: there are findings.
+2      Wrong usage: an unknown option, no token, a file that cannot be read or written.
+3      The API could not be asked, or not to the end (``--deadline``).
+130    Ctrl-C. What was finished is written out, what was not is named.
+=====  ==============================================================================
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Args:
+        args: The arguments without the program's name; those of the process by default.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        from .app import run
+
+        return run(sys.argv[1:] if args is None else args)
+    except ModuleNotFoundError as error:
+        if error.name not in {"click", "rich"}:
+            raise
+        sys.stderr.write(
+            f"gradient-async: {error.name} is not installed: pip install 'gradient-async[cli]'\n"
+        )
+        return 2

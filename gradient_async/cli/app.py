@@ -1,0 +1,175 @@
+"""The commands. Each reads its options and leaves the work to the modules beside it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from .._version import __version__
+from .options import Destination, asks_api, droplet_ids, writes_results
+from .problems import INTERRUPTED, USAGE, one_line
+from .session import Connection
+
+__all__ = ["run"]
+
+BROKEN_PIPE = 141
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  gradient-async backups --simulate            a look at it, without an account
+  gradient-async backups --format csv -o backups.csv
+  gradient-async audit --max-age 26h || echo "not all Droplets are protected"
+
+\b
+The access token is read from DIGITALOCEAN_ACCESS_TOKEN or from --token-file.
+
+\b
+Exit codes: 0 done; 1 done, but Droplets failed or were found wanting; 2 wrong usage;
+3 the API could not be asked, or not to the end; 130 interrupted.
+
+\b
+Completion, for bash (in ~/.bashrc; likewise zsh_source in ~/.zshrc):
+  eval "$(_GRADIENT_ASYNC_COMPLETE=bash_source gradient-async)"
+For fish, in ~/.config/fish/completions/gradient-async.fish:
+  _GRADIENT_ASYNC_COMPLETE=fish_source gradient-async | source
+""",
+)
+@click.version_option(__version__, prog_name="gradient-async")
+def app() -> None:
+    """The backups of DigitalOcean Droplets: list them, and see whether all are protected."""
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  gradient-async backups --simulate
+  gradient-async backups 3164444 3164445
+  gradient-async backups --format jsonl --output backups.jsonl
+  gradient-async backups --resume backups.jsonl
+"""
+)
+@droplet_ids
+@click.option(
+    "--rows",
+    type=click.Choice(["backup", "droplet"]),
+    help="One row for each backup or for each Droplet, in table and csv.  "
+    "[default: droplet in the table of a whole account, else backup]",
+)
+@click.option(
+    "--resume",
+    metavar="FILE.jsonl",
+    help="Complete an interrupted export: Droplets that are in it are not asked about again.",
+)
+@asks_api
+@writes_results
+def backups(connection: Connection, destination: Destination, **chosen: Any) -> int:
+    """List the backups of Droplets, or of all Droplets of the account.
+
+    json and jsonl have an object for each Droplet: {"droplet_id", "backups", "error"}. Each Droplet
+    has at least one row in csv; what it does not have is empty. Exits with 1 when Droplets could
+    not be listed; they are named on stderr.
+    """
+    from .listings import list_backups
+
+    return list_backups(connection, destination, **chosen)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  gradient-async policies --simulate
+  gradient-async policies 3164444 --format json
+"""
+)
+@droplet_ids
+@asks_api
+@writes_results
+def policies(connection: Connection, destination: Destination, **chosen: Any) -> int:
+    """List the backup policies of Droplets, or of all Droplets of the account.
+
+    Droplets whose backups are disabled are listed, too. json and jsonl have an object for each
+    Droplet: {"droplet_id", "policy", "error"}.
+    """
+    from .listings import list_policies
+
+    return list_policies(connection, destination, **chosen)
+
+
+@app.command(
+    "supported-policies",
+    epilog="""\b
+Example:
+  gradient-async supported-policies --simulate
+""",
+)
+@asks_api
+@writes_results
+def supported_policies(connection: Connection, destination: Destination) -> int:
+    """List the plans that Droplets can be backed up by."""
+    from .listings import list_plans
+
+    return list_plans(connection, destination)
+
+
+@app.command(
+    epilog="""\b
+Example, with a second terminal for the second line:
+  gradient-async simulate --port 8080
+  DIGITALOCEAN_ACCESS_TOKEN=simulated-token GRADIENT_BASE_URL=http://127.0.0.1:8080 \\
+      gradient-async backups
+"""
+)
+@click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Default: any free port.")
+@click.option("--droplets", type=click.IntRange(0), default=300, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Another one, other Droplets.")
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="N/SECONDS",
+    help="A rate limit; may be given more than once. That of the API: 250/60 and 5000/3600.",
+)
+def simulate(**chosen: Any) -> int:
+    """Serve a simulated account on loopback until Ctrl-C.
+
+    Prints two lines for a shell, with the URL and the token.
+    """
+    from .serve import serve
+
+    return serve(**chosen)
+
+
+def run(args: Sequence[str]) -> int:
+    """Run the command line.
+
+    Args:
+        args: The arguments; without any, the help is shown.
+
+    Returns:
+        The exit code.
+    """
+    try:
+        code = app.main(list(args) or ["--help"], "gradient-async", standalone_mode=False)
+    except click.ClickException as error:
+        return _told(one_line(error), error.exit_code, args)
+    except (click.Abort, KeyboardInterrupt):
+        return _told("gradient-async: interrupted", INTERRUPTED, args)
+    except BrokenPipeError:
+        return BROKEN_PIPE
+    return int(code or 0)
+
+
+def _told(line: str, exit_code: int, args: Sequence[str]) -> int:
+    if "--debug" in args:
+        click.echo(traceback.format_exc(), err=True)
+    click.echo(line, err=True)
+    return exit_code
+
+
+__all__ += ["USAGE", "app"]

@@ -1,0 +1,145 @@
+"""The four formats. ``jsonl`` and ``csv`` are written as the results come.
+
+``table`` and ``json`` are written at the end, in the order in which the Droplets were asked about.
+"""
+
+from __future__ import annotations
+
+import csv
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Generic, Literal, TextIO, TypeAlias, TypeVar
+
+import msgspec
+
+from .columns import Column, Layout, as_csv
+from .output import Output
+from .text import clean
+
+__all__ = ["FORMATS", "STREAMED", "Format", "Writer", "encode", "writer_for"]
+
+R = TypeVar("R")
+Format: TypeAlias = Literal["table", "json", "jsonl", "csv"]
+FORMATS: Final[tuple[Format, ...]] = ("table", "json", "jsonl", "csv")
+STREAMED: Final = ("jsonl", "csv")
+
+
+def encode(document: object) -> str:
+    """Give one line of JSON: times in ISO 8601, no field left out."""
+    return msgspec.json.encode(document).decode()
+
+
+class Writer(ABC, Generic[R]):
+    """Writes results in one of the formats."""
+
+    def __init__(self, output: Output, layout: Layout[R, Any]) -> None:
+        self.output = output
+        self.layout = layout
+
+    @abstractmethod
+    def add(self, result: R) -> None:
+        """Take the next result, in whatever order they come."""
+
+    def end(self, order: Sequence[int] = ()) -> None:
+        """Write what is not written yet.
+
+        Args:
+            order: The Droplet IDs, as the results of those formats are ordered that are not
+                streamed; without it they stay as they came.
+        """
+
+
+class _Kept(Writer[R]):
+    """Keeps the results until the end."""
+
+    def __init__(self, output: Output, layout: Layout[R, Any]) -> None:
+        super().__init__(output, layout)
+        self._results: list[R] = []
+
+    def add(self, result: R) -> None:
+        self._results.append(result)
+
+    def in_order(self, order: Sequence[int]) -> Iterable[R]:
+        place = {droplet_id: number for number, droplet_id in enumerate(order)}
+        return sorted(
+            self._results, key=lambda result: place.get(self.layout.key(result), len(place))
+        )
+
+
+class TableWriter(_Kept[R]):
+    """A table for people."""
+
+    def end(self, order: Sequence[int] = ()) -> None:
+        """Write the table."""
+        from .table import write_table
+
+        rows = [row for result in self.in_order(order) for row in self.layout.rows(result)]
+        write_table(self.output, self.layout.shown(), rows, all_columns=bool(self.layout.chosen))
+
+
+class JsonWriter(_Kept[R]):
+    """One JSON array."""
+
+    def end(self, order: Sequence[int] = ()) -> None:
+        """Write the array, one result to a line."""
+        write = _writing(self.output)
+        lines = (encode(self.layout.document(result)) for result in self.in_order(order))
+        for number, line in enumerate(lines):
+            write(f"{',' if number else '['}\n{line}")
+        write("\n]\n" if self._results else "[]\n")
+
+
+class JsonLinesWriter(Writer[R]):
+    """One JSON object to a line, as soon as it is there."""
+
+    def add(self, result: R) -> None:
+        """Write the line at once."""
+        _writing(self.output)(encode(self.layout.document(result)) + "\n")
+        self.output.stream.flush()
+
+
+class CsvWriter(Writer[R]):
+    """Comma-separated values with a heading, in UTF-8."""
+
+    def __init__(self, output: Output, layout: Layout[R, Any]) -> None:
+        super().__init__(output, layout)
+        self._columns: list[Column[Any]] = layout.exported()
+        self._write = csv.writer(_Cleaned.of(output), lineterminator="\n").writerow
+        self._write([column.name for column in self._columns])
+
+    def add(self, result: R) -> None:
+        """Write the rows at once."""
+        for row in self.layout.rows(result):
+            self._write([as_csv(column.value(row)) for column in self._columns])
+        self.output.stream.flush()
+
+
+class _Cleaned:
+    """A terminal that gets no control characters but line ends."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @classmethod
+    def of(cls, output: Output) -> TextIO | _Cleaned:
+        return cls(output.stream) if output.is_terminal else output.stream
+
+    def write(self, text: str) -> int:
+        return self._stream.write("\n".join(map(clean, text.split("\n"))))
+
+
+def _writing(output: Output) -> Any:
+    return _Cleaned.of(output).write
+
+
+_WRITERS: Final[dict[str, type[Writer[Any]]]] = {
+    "table": TableWriter,
+    "json": JsonWriter,
+    "jsonl": JsonLinesWriter,
+    "csv": CsvWriter,
+}
+
+
+def writer_for(name: Format, output: Output, layout: Layout[R, Any]) -> Writer[R]:
+    """Give the writer of a format."""
+    return _WRITERS[name](output, layout)

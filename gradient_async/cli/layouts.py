@@ -1,0 +1,222 @@
+"""What each command's results look like: the rows of tables and CSV files, the JSON documents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+import attrs
+
+from ..errors import APIError, GradientError
+from ..types import Backup, DropletBackups, Policy, SupportedPolicy
+from .columns import Column, Layout
+
+__all__ = [
+    "BACKUPS",
+    "PLANS",
+    "POLICIES",
+    "BackupRow",
+    "DropletPolicy",
+    "droplets",
+    "error_document",
+]
+
+
+@attrs.frozen
+class BackupRow:
+    """A Droplet with one of its backups, or with none when it has none or could not be asked."""
+
+    droplet: DropletBackups
+    backup: Backup | None
+
+
+@attrs.frozen
+class DropletPolicy:
+    """The backup policy of one Droplet, or why it could not be had."""
+
+    droplet_id: int
+    policy: Policy | None = None
+    error: GradientError | None = None
+
+
+BackupsLayout: TypeAlias = Layout[DropletBackups, Any]
+
+
+def error_document(error: GradientError | None) -> dict[str, object] | None:
+    """Give an error as it is written to JSON."""
+    if error is None:
+        return None
+    return {
+        "type": type(error).__name__,
+        "message": error_text(error),
+        "status_code": getattr(error, "status_code", None) or None,
+        "request_id": getattr(error, "request_id", None),
+    }
+
+
+def error_text(error: GradientError | None) -> str | None:
+    """Give an error in a few words."""
+    if error is None:
+        return None
+    return error.message if isinstance(error, APIError) else str(error)
+
+
+def _backups_document(result: DropletBackups) -> object:
+    return {
+        "droplet_id": result.droplet_id,
+        "backups": result.backups,
+        "error": error_document(result.error),
+    }
+
+
+def _backup_rows(result: DropletBackups) -> Iterator[BackupRow]:
+    for backup in result.backups or (None,):
+        yield BackupRow(result, backup)
+
+
+def _of_backup(name: str) -> Callable[[BackupRow], Any]:
+    return lambda row: None if row.backup is None else getattr(row.backup, name)
+
+
+_DROPLET_ID = "droplet_id"
+
+BACKUPS: Layout[DropletBackups, BackupRow] = Layout(
+    columns=(
+        Column(_DROPLET_ID, lambda row: row.droplet.droplet_id, "droplet", last_to_go=True),
+        Column("backup_id", _of_backup("id"), "backup", last_to_go=True),
+        Column("created_at", _of_backup("created_at"), "made (UTC)", last_to_go=True),
+        Column("size_gigabytes", _of_backup("size_gigabytes"), "GB", right=True),
+        Column("min_disk_size", _of_backup("min_disk_size"), "min disk", right=True),
+        Column("type", _of_backup("type")),
+        Column("regions", _of_backup("regions")),
+        Column("name", _of_backup("name"), least=16),
+        Column(
+            "error",
+            lambda row: error_text(row.droplet.error),
+            style="red",
+            least=24,
+            last_to_go=True,
+        ),
+    ),
+    rows=_backup_rows,
+    document=_backups_document,
+    key=attrgetter(_DROPLET_ID),
+)
+
+
+def droplets(now: datetime) -> Layout[DropletBackups, DropletBackups]:
+    """Give the layout with one row for each Droplet.
+
+    Args:
+        now: The time that the age of the newest backup is counted to.
+    """
+
+    def newest(result: DropletBackups) -> datetime | None:
+        return max((backup.created_at for backup in result.backups), default=None)
+
+    def oldest(result: DropletBackups) -> datetime | None:
+        return min((backup.created_at for backup in result.backups), default=None)
+
+    return Layout(
+        columns=(
+            Column(_DROPLET_ID, attrgetter(_DROPLET_ID), "droplet", last_to_go=True),
+            Column("backups", _count, right=True, last_to_go=True),
+            Column("newest", newest, "newest (UTC)"),
+            Column(
+                "age",
+                lambda result: now - made if (made := newest(result)) else None,
+                right=True,
+                last_to_go=True,
+            ),
+            Column("oldest", oldest, "oldest (UTC)"),
+            Column("total_gigabytes", _total_gigabytes, "GB", right=True),
+            Column("regions", _regions),
+            Column(
+                "error",
+                lambda result: error_text(result.error),
+                style="red",
+                least=24,
+                last_to_go=True,
+            ),
+        ),
+        rows=lambda result: (result,),
+        document=_backups_document,
+        key=attrgetter(_DROPLET_ID),
+    )
+
+
+def _count(result: DropletBackups) -> int | None:
+    return None if result.error else len(result.backups)
+
+
+def _total_gigabytes(result: DropletBackups) -> float | None:
+    total = sum(backup.size_gigabytes for backup in result.backups)
+    return round(total, 2) if result.backups else None
+
+
+def _regions(result: DropletBackups) -> list[str]:
+    return sorted({region for backup in result.backups for region in backup.regions})
+
+
+def _of_policy(name: str) -> Callable[[DropletPolicy], Any]:
+    """Get a value that lies deeper in the policy, where one of those on the way may be missing."""
+
+    def get(result: DropletPolicy) -> Any:
+        value: Any = result.policy
+        for part in name.split("."):
+            value = None if value is None else getattr(value, part)
+        return value
+
+    return get
+
+
+POLICIES: Layout[DropletPolicy, DropletPolicy] = Layout(
+    columns=(
+        Column(_DROPLET_ID, attrgetter(_DROPLET_ID), "droplet", last_to_go=True),
+        Column("backup_enabled", _of_policy("backup_enabled"), "enabled", last_to_go=True),
+        Column("plan", _of_policy("backup_policy.plan"), last_to_go=True),
+        Column("weekday", _of_policy("backup_policy.weekday"), "day"),
+        Column("hour", _of_policy("backup_policy.hour"), "hour (UTC)", right=True),
+        Column(
+            "window_length_hours",
+            _of_policy("backup_policy.window_length_hours"),
+            "window h",
+            right=True,
+        ),
+        Column(
+            "retention_period_days",
+            _of_policy("backup_policy.retention_period_days"),
+            "kept days",
+            right=True,
+        ),
+        Column("next_window_start", _of_policy("next_backup_window.start"), "next from (UTC)"),
+        Column("next_window_end", _of_policy("next_backup_window.end"), "until (UTC)"),
+        Column(
+            "error", lambda result: error_text(result.error), style="red", least=24, last_to_go=True
+        ),
+    ),
+    rows=lambda result: (result,),
+    document=lambda result: {
+        "droplet_id": result.droplet_id,
+        "policy": result.policy,
+        "error": error_document(result.error),
+    },
+    key=attrgetter(_DROPLET_ID),
+)
+
+PLANS: Layout[SupportedPolicy, SupportedPolicy] = Layout(
+    columns=(
+        Column("name", attrgetter("name"), "plan", last_to_go=True),
+        Column("possible_window_starts", attrgetter("possible_window_starts"), "hours (UTC)"),
+        Column("window_length_hours", attrgetter("window_length_hours"), "window h", right=True),
+        Column(
+            "retention_period_days", attrgetter("retention_period_days"), "kept days", right=True
+        ),
+        Column("possible_days", attrgetter("possible_days"), "days"),
+    ),
+    rows=lambda plan: (plan,),
+    document=lambda plan: plan,
+    key=lambda _: 0,
+)

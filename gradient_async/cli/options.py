@@ -1,0 +1,150 @@
+"""The options that commands have in common, and the values they take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import attrs
+import click
+
+from .formats import FORMATS, Format
+from .session import Connection
+
+__all__ = [
+    "Destination",
+    "asks_api",
+    "droplet_ids",
+    "duration",
+    "writes_results",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def duration(value: str) -> float:
+    """Read a time span, in seconds: ``90``, ``90s``, ``15m``, ``26h``, ``2d``."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)", value)
+    seconds = float(found[1]) * SECONDS[found[2]] if found else 0.0
+    if not seconds:
+        raise click.BadParameter(f"{value!r} is no time span such as 90s, 15m, 26h or 2d")
+    return seconds
+
+
+def droplet_id(value: str) -> int:
+    """Read a Droplet ID."""
+    if not re.fullmatch(r"[0-9]{1,18}", value) or int(value) < 1:
+        raise click.BadParameter(f"{value!r} is no Droplet ID: a whole number from 1")
+    return int(value)
+
+
+def column_names(value: str) -> tuple[str, ...]:
+    """Read names with commas between them."""
+    names = tuple(name.strip() for name in value.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise click.BadParameter(f"{value!r} is no list of different names")
+    return names
+
+
+@attrs.frozen
+class Destination:
+    """Where results go, and how they look.
+
+    Attributes:
+        format: The format, ``None`` if it was not chosen.
+        path: The file, ``None`` for stdout.
+        columns: The names of the columns, ``None`` for the usual ones.
+        force: Whether a file that is there may be replaced.
+    """
+
+    format: Format | None = None
+    path: Path | None = None
+    columns: tuple[str, ...] | None = None
+    force: bool = False
+
+
+def _grouped(made: type[Any], name: str, *options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Give a decorator that adds options and hands them to the command as one object."""
+    keys = [field.name for field in attrs.fields(made)]
+
+    def decorate(command: F) -> F:
+        @wraps(command)
+        def grouped(**values: Any) -> Any:
+            values[name] = made(**{key: values.pop(key) for key in keys if key in values})
+            return command(**values)
+
+        decorated: Any = grouped
+        for option in reversed(options):
+            decorated = option(decorated)
+        return cast(F, decorated)
+
+    return decorate
+
+
+_debug = click.option(
+    "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
+)
+
+asks_api = _grouped(
+    Connection,
+    "connection",
+    click.option("--simulate", is_flag=True, help="Ask a simulated account; no token is needed."),
+    click.option(
+        "--token-file",
+        type=click.Path(path_type=Path),
+        help="Read the access token from a file, not from DIGITALOCEAN_ACCESS_TOKEN.",
+    ),
+    click.option(
+        "--base-url",
+        metavar="URL",
+        help="Where the API is. Default: GRADIENT_BASE_URL, or else that of DigitalOcean.",
+    ),
+    click.option(
+        "--concurrency",
+        type=click.IntRange(1, 1000),
+        default=50,
+        show_default=True,
+        metavar="N",
+        help="How many Droplets are asked about at once.",
+    ),
+    click.option(
+        "--deadline",
+        type=duration,
+        metavar="TIME",
+        help="End after this time (90s, 15m, 2h) with what there is then; exit code 3.",
+    ),
+    click.option(
+        "--progress/--no-progress",
+        default=True,
+        help="Show a progress bar on stderr, if it is a terminal.  [default: progress]",
+    ),
+    _debug,
+)
+"""Adds the options about the API, as the keyword ``connection``."""
+
+writes_results = _grouped(
+    Destination,
+    "destination",
+    click.option(
+        "-f",
+        "--format",
+        type=click.Choice(FORMATS),
+        help="How results are written. jsonl and csv are written as they come.  [default: table]",
+    ),
+    click.option(
+        "-o",
+        "--output",
+        "path",
+        type=click.Path(path_type=Path),
+        help="Write to a file, which is complete or not there. Default: stdout.",
+    ),
+    click.option("--columns", type=column_names, metavar="A,B,…", help="Columns of table and csv."),
+    click.option("--force", is_flag=True, help="Replace a file that exists."),
+)
+"""Adds the options about the output, as the keyword ``destination``."""
+
+droplet_ids = click.argument("droplet_ids", nargs=-1, type=droplet_id, metavar="[DROPLET_ID]...")

@@ -1,0 +1,37 @@
+"""How a command ends when it cannot do what it was asked to."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import click
+
+from .text import clean
+
+__all__ = ["FAILED", "INCOMPLETE", "INTERRUPTED", "OK", "USAGE", "Problem", "one_line"]
+
+OK: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+INCOMPLETE: Final = 3
+INTERRUPTED: Final = 130
+
+
+class Problem(click.ClickException):
+    """Ends the command with one line on stderr.
+
+    Args:
+        message: What is wrong, and what to do about it.
+    """
+
+    exit_code = USAGE
+
+
+def one_line(error: click.ClickException) -> str:
+    """Give the line that an error is told in."""
+    command = "gradient-async"
+    hint = ""
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        command = error.ctx.command_path
+        hint = f" (see {command} --help)"
+    return f"{command}: {clean(error.format_message()).rstrip('.')}{hint}"

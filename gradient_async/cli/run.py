@@ -1,0 +1,146 @@
+"""One run over many Droplets, however it ends: what was done, what was not, the exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final, Generic, Literal, TypeAlias, TypeVar
+
+import attrs
+import click
+
+from .. import AsyncGradient, GradientError
+from .layouts import error_text
+from .problems import FAILED, INCOMPLETE, INTERRUPTED, OK
+from .progress import Tally, progress_bar
+from .session import Connection, open_client
+from .text import clean, count_of, named
+
+__all__ = ["Run", "ask", "exit_code", "report", "tell"]
+
+R = TypeVar("R")
+Ending: TypeAlias = Literal["interrupted", "deadline"] | GradientError | None
+MOST_NAMED: Final = 20
+"""How many Droplets a terminal is shown; a log gets the names of all."""
+
+
+@attrs.define
+class Run(Generic[R]):
+    """What is done with the results as they come.
+
+    Attributes:
+        write: Takes each result.
+        asked: The Droplet IDs that the run is about, ``None`` until they are known.
+        tally: How far it is.
+        answered: The IDs that have a result.
+        failures: The errors of those that failed.
+        ended_by: Why it ended early.
+    """
+
+    write: Callable[[R], None]
+    asked: Sequence[int] | None = None
+    tally: Tally = attrs.field(factory=Tally)
+    answered: set[int] = attrs.field(factory=set[int])
+    failures: dict[int, GradientError] = attrs.field(factory=dict[int, GradientError])
+    ended_by: Ending = None
+
+    def about(self, droplet_ids: Sequence[int]) -> None:
+        """Set the Droplets that the run is about."""
+        self.asked = droplet_ids
+        self.tally.total = len(droplet_ids)
+
+    def take(self, droplet_id: int, result: R, error: GradientError | None) -> None:
+        """Write a result and count it."""
+        self.write(result)
+        self.answered.add(droplet_id)
+        self.tally.count(failed=error is not None)
+        if error is not None:
+            self.failures[droplet_id] = error
+
+    @property
+    def missing(self) -> list[int]:
+        """The IDs without a result."""
+        return [droplet_id for droplet_id in self.asked or () if droplet_id not in self.answered]
+
+
+async def ask(
+    connection: Connection,
+    title: str,
+    run: Run[R],
+    work: Callable[[AsyncGradient, Run[R]], Awaitable[None]],
+) -> None:
+    """Do the work with the client that the options ask for, until it is done or ends early.
+
+    Args:
+        connection: The options.
+        title: What the progress bar says.
+        run: Is told why the work ended early.
+        work: Calls `Run.take` with each result.
+    """
+    async with open_client(connection) as client:
+        with progress_bar(title, run.tally, lambda: client.rate_limit, wanted=connection.progress):
+            try:
+                async with asyncio.timeout(connection.deadline):
+                    await work(client, run)
+            except GradientError as error:
+                run.ended_by = error
+            except TimeoutError:
+                run.ended_by = "deadline"
+            except asyncio.CancelledError:
+                run.ended_by = "interrupted"
+
+
+def exit_code(run: Run[R], *, simulated: bool = False) -> int:
+    """Give the exit code; the Droplet that fails in a simulated account is meant to."""
+    match run.ended_by:
+        case "interrupted":
+            return INTERRUPTED
+        case None:
+            return FAILED if run.failures and not simulated else OK
+        case _:
+            return INCOMPLETE
+
+
+def report(run: Run[R], most: int | None) -> Iterator[str]:
+    """Give the lines about what failed and what was not done.
+
+    Args:
+        run: The run.
+        most: How many Droplets are named at most.
+    """
+    failures = list(run.failures.items())
+    for droplet_id, error in failures[:most]:
+        yield f"Droplet {droplet_id} failed: {error_text(error)}"
+    if len(failures) > len(failures[:most]):
+        yield f"and {count_of(len(failures) - len(failures[:most]), 'Droplet')} more failed"
+    if run.ended_by is not None:
+        yield f"{_reason(run.ended_by)}: {_rest(run, most)}"
+
+
+def _reason(ending: Ending) -> str:
+    match ending:
+        case "interrupted":
+            return "interrupted"
+        case "deadline":
+            return "the deadline passed"
+        case _:
+            return str(ending)
+
+
+def _rest(run: Run[R], most: int | None) -> str:
+    if run.asked is None:
+        return "nothing was listed"
+    missing = run.missing
+    return f"{count_of(len(missing), 'Droplet')} not listed: {named(missing, most)}"
+
+
+def tell(lines: Iterator[str] | Sequence[str], **style: bool | str) -> None:
+    """Write lines to stderr, in colour if it is a terminal."""
+    for line in lines:
+        click.secho(clean(line), err=True, **style)  # type: ignore[arg-type]
+
+
+def most_named() -> int | None:
+    """Tell how many Droplets are named on stderr."""
+    return MOST_NAMED if sys.stderr.isatty() else None

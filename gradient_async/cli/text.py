@@ -1,0 +1,81 @@
+"""Values as a person reads them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+__all__ = ["clean", "count_of", "day_and_time", "duration", "gigabytes", "named"]
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+
+
+def clean(text: str) -> str:
+    r"""Give text that cannot steer a terminal, nor reorder or hide what stands beside it.
+
+    Example:
+        >>> clean("gpu\x1b[31m-train")
+        'gpu\\x1b[31m-train'
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def day_and_time(moment: datetime) -> str:
+    """Give a time in UTC, to the minute."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def duration(span: timedelta) -> str:
+    """Give a time span in its largest unit, rounded down.
+
+    Example:
+        >>> duration(timedelta(hours=50)), duration(timedelta(seconds=40))
+        ('2 d', '40 s')
+    """
+    seconds = round(span.total_seconds())
+    sign = "-" if seconds < 0 else ""
+    for unit, length in _UNITS:
+        if abs(seconds) >= 2 * length:
+            return f"{sign}{abs(seconds) // length} {unit}"
+    return f"{seconds} s"
+
+
+def gigabytes(size: float) -> str:
+    """Give a size in GB or, from 10,000 GB on, in TB.
+
+    Example:
+        >>> gigabytes(33.333), gigabytes(123_456.0)
+        ('33.3 GB', '123.5 TB')
+    """
+    return f"{size / 1000:,.1f} TB" if size >= 10_000 else f"{size:,.1f} GB"
+
+
+def count_of(number: int, what: str) -> str:
+    """Give a number with its noun.
+
+    Example:
+        >>> count_of(1, "Droplet"), count_of(4312, "backup")
+        ('1 Droplet', '4,312 backups')
+    """
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def named(ids: Iterable[int], most: int | None = None) -> str:
+    """List Droplet IDs.
+
+    Args:
+        ids: The IDs.
+        most: How many are named before the rest is only counted; ``None`` for all.
+
+    Example:
+        >>> named([1, 2, 3, 4], most=2)
+        '1, 2 and 2 more'
+    """
+    every: Sequence[int] = list(ids)
+    shown = ", ".join(map(str, every[:most]))
+    rest = len(every) - len(every[:most])
+    return f"{shown} and {rest:,} more" if rest else shown
