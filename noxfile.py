@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nox
 from packaging.requirements import Requirement
@@ -15,7 +16,7 @@ nox.needs_version = ">=2025.5.1"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["tests", "lint", "typing", "docs"]
+nox.options.sessions = ["tests", "lint", "typing", "docs", "generated"]
 
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
@@ -52,10 +53,11 @@ def pythons(session: nox.Session) -> None:
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
     """Run the tests on the oldest Python, each dependency at its lower bound."""
-    constraints = Path(session.create_tmp()) / "lower-bounds.txt"
-    constraints.write_text("\n".join(lower_bounds()))
     groups = nox.project.dependency_groups(PYPROJECT, "test")
-    session.install("-e.[cli]", *groups, "--constraint", str(constraints))
+    with TemporaryDirectory() as directory:
+        constraints = Path(directory) / "lower-bounds.txt"
+        constraints.write_text("\n".join(lower_bounds()))
+        session.install("-e.[cli]", *groups, "--constraint", str(constraints))
     session.run("pytest", *session.posargs)
 
 
@@ -72,7 +74,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check the types of the package, its tests and this file with mypy and pyright."""
-    install(session, "typing")
+    install(session, "typing", package="-e.[cli,speed]")
     session.run("mypy")
     session.run("pyright", "--pythonpath", shutil.which("python", path=session.bin) or "python")
 
@@ -85,19 +87,33 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def generate(session: nox.Session) -> None:
+    """Write the blocking client and the raw views from the asynchronous source."""
+    install(session, "lint", package=None)
+    session.run("python", "-m", "gradient_async._generate")
+
+
+@nox.session
+def generated(session: nox.Session) -> None:
+    """Fail where the generated code is not what `generate` would write."""
+    install(session, "lint", package=None)
+    session.run("python", "-m", "gradient_async._generate", "--check")
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
-    """Build the wheel and the sdist, check both, and run the tests on the installed wheel."""
+    """Build the wheel and the sdist into dist/, check both, and test the installed wheel."""
     install(session, "wheel", "test", package=None)
-    workplace = Path(session.create_tmp()).resolve()
-    shutil.rmtree(workplace)
-    session.run("python", "-m", "build", "--outdir", str(workplace))
-    wheel, sdist = (next(workplace.glob(pattern)) for pattern in ("*.whl", "*.tar.gz"))
-    session.run("twine", "check", "--strict", str(wheel), str(sdist))
-    session.run("check-wheel-contents", str(wheel))
-    session.install("--force-reinstall", "--no-deps", str(wheel))
+    dist = ROOT / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build")
+    wheel, sdist = (str(next(dist.glob(pattern))) for pattern in ("*.whl", "*.tar.gz"))
+    session.run("twine", "check", "--strict", wheel, sdist)
+    session.run("check-wheel-contents", wheel)
+    session.install("--force-reinstall", "--no-deps", wheel)
     session.install(f"{wheel}[cli]")
     # Away from the tree, which would be imported in place of the installed package.
-    shutil.copytree(ROOT / "tests", workplace / "tests")
-    shutil.copy(ROOT / "setup.cfg", workplace)
-    with session.chdir(workplace):
+    with TemporaryDirectory() as directory, session.chdir(directory):
+        shutil.copytree(ROOT / "tests", "tests")
+        shutil.copy(ROOT / "setup.cfg", ".")
         session.run("pytest", "--ignore=tests/test_house.py", *session.posargs)

@@ -30,8 +30,8 @@ autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
-# Other projects' names cannot be looked up without a network, and ours that begin with an underscore
-# have no page, so both are left unlinked; the last pattern is for pieces of a quoted default value.
+# Other projects' names cannot be looked up without a network, and ours that begin with an
+# underscore have no page, so both are left unlinked. So are the pieces of a quoted default value.
 outside = "|".join(
     [*sorted(sys.stdlib_module_names), "aiohttp", "attr", "attrs", "msgspec", "yarl"]
 )
