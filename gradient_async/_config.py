@@ -6,11 +6,17 @@ import os
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict, Union
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import attrs
 
-from ._http import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT, Timeout, checked_count
+from ._http import (
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_TIMEOUT,
+    Timeout,
+    checked_count,
+    checked_patience,
+)
 from ._pacing import RateLimit
 from .errors import ConfigurationError
 
@@ -52,10 +58,12 @@ class _Masked(str):
 
 def masked(token: str | None) -> str | None:
     """Give the same text without the white space around it, and without a representation."""
-    return None if token is None else _Masked(token.strip())
+    return None if token is None else _masked(token)
 
 
 def _masked(token: str) -> str:
+    if not isinstance(token, str):
+        raise TypeError(f"access_token must be a str, got {type(token).__name__}")
     return _Masked(token.strip())
 
 
@@ -136,6 +144,7 @@ class Config:
             "base_url": checked_base_url(_base_url(options.get("base_url")), insecure),
             "timeout": Timeout.of(options.get("timeout", DEFAULT_TIMEOUT)),
             "max_retries": checked_count("max_retries", options.get("max_retries", 2), least=0),
+            "max_rate_limit_wait": checked_patience(options.get("max_rate_limit_wait", 60.0)),
             "max_response_bytes": checked_count(
                 "max_response_bytes", options.get("max_response_bytes", 32 * 1024 * 1024)
             ),
@@ -169,17 +178,31 @@ def checked_base_url(url: str, allow_insecure_http: bool) -> str:
         ConfigurationError: It is no plain ``https://`` URL. ``http://`` is for loopback only,
             unless it is opted in.
     """
-    parts = urlsplit(url.strip())
+    if not isinstance(url, str):
+        raise TypeError(f"base_url must be a str, got {url!r}")
+    url = url.strip()
+    parts = _split(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigurationError(f"base_url must be an https:// URL, got {url!r}")
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if set("@?#") & set(url):
         raise ConfigurationError("base_url must have no user, query or fragment")
     if parts.scheme == "http" and not (allow_insecure_http or _is_loopback(parts.hostname)):
         raise ConfigurationError(
             f"base_url {url!r} would send the token in clear text: use https://, or give "
             "`allow_insecure_http=True` where that is really wanted"
         )
-    return url.strip().rstrip("/")
+    return url.rstrip("/")
+
+
+def _split(url: str) -> SplitResult:
+    if not url.isprintable() or " " in url:
+        raise ConfigurationError(f"base_url has a character that no URL has: {url!r}")
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # looked at for the error of one that is out of range
+    except ValueError as error:
+        raise ConfigurationError(f"base_url {url!r} is no URL: {error}") from None
+    return parts
 
 
 def _is_loopback(host: str) -> bool:

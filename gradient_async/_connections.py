@@ -146,8 +146,9 @@ class Connections:
         return here
 
     def _open(self, loop: asyncio.AbstractEventLoop) -> LoopConnections:
-        for other in [other for other in self._by_loop if other.is_closed()]:
-            del self._by_loop[other]
+        for other in tuple(self._by_loop):  # which other threads change, too
+            if other.is_closed():
+                self._by_loop.pop(other, None)
         session, owned = _make_session(self._source, self._base_url)
         here = LoopConnections(session, _limit(session), owned=owned)
         self._by_loop[loop] = here

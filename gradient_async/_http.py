@@ -29,6 +29,7 @@ __all__ = [
     "Timeout",
     "checked_count",
     "checked_droplet_id",
+    "checked_patience",
     "failed_response",
     "paging_query",
     "query_string",
@@ -43,6 +44,30 @@ MAX_PER_PAGE: Final = 200
 """The most items that the API puts on one page."""
 
 
+def _seconds(name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(f"{name} must be a number of seconds or None, got {value!r}")
+    return float(value)
+
+
+def _checked_timeout(value: float | None) -> float | None:
+    if value is None or (_seconds("timeout", value) > 0 and isfinite(value)):
+        return value
+    raise ValueError(f"timeout must be more than 0 seconds, None for no bound, got {value!r}")
+
+
+def checked_patience(value: float | None) -> float | None:
+    """Give back the seconds that a call may wait for the rate limit, ``None`` for no bound.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is less than 0.
+    """
+    if value is None or _seconds("max_rate_limit_wait", value) >= 0:
+        return value
+    raise ValueError(f"max_rate_limit_wait must be at least 0 seconds, got {value!r}")
+
+
 @attrs.frozen
 class Timeout:
     """How long one try of a request may take.
@@ -52,13 +77,17 @@ class Timeout:
             for a free connection or for the rate limit is not counted.
         connect: Seconds, within the total, for making a new connection; ``None`` for no bound.
 
+    Raises:
+        TypeError: One of them is no number.
+        ValueError: One of them is not more than 0, or not finite.
+
     Example:
         >>> Timeout(10.0, connect=2.0)
         Timeout(total=10.0, connect=2.0)
     """
 
-    total: float | None = 60.0
-    connect: float | None = attrs.field(default=5.0, kw_only=True)
+    total: float | None = attrs.field(default=60.0, converter=_checked_timeout)
+    connect: float | None = attrs.field(default=5.0, kw_only=True, converter=_checked_timeout)
 
     @classmethod
     def of(cls, value: float | Timeout | None) -> Timeout:
@@ -67,7 +96,7 @@ class Timeout:
             return value
         if value is None:
             return cls(None, connect=None)
-        return cls(_positive("timeout", value))
+        return cls(value)
 
 
 DEFAULT_TIMEOUT: Final = Timeout()
@@ -179,14 +208,6 @@ def checked_count(name: str, value: int, least: int = 1, most: int | None = None
         allowed = f"at least {least}" if most is None else f"between {least} and {most}"
         raise ValueError(f"{name} must be {allowed}, got {value!r}")
     return value
-
-
-def _positive(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError(f"{name} must be a number of seconds, got {value!r}")
-    if not value > 0:
-        raise ValueError(f"{name} must be more than 0 seconds, got {value!r}")
-    return float(value)
 
 
 def query_string(*parts: Mapping[str, object] | None) -> str:
@@ -373,7 +394,10 @@ def _status_message(response: Response) -> str:
     """Give ``404 not_found: The resource ...``, or what there is of it."""
     body = _error_body(response.content)
     said = ": ".join(str(body[key]) for key in ("id", "message") if body.get(key))
-    if not said and response.content:
+    if 300 <= response.status_code < 400:
+        where = response.headers.get("location", "")
+        said = f"a redirect that is not followed, to {where!r}: is `base_url` right?"
+    elif not said and response.content:
         said = _excerpt(response.content)
     return f"{response.status_code} {said}".rstrip().rstrip(".")
 
@@ -396,6 +420,9 @@ def redirect_target(url: str, response: Response) -> str | None:
         return None
     try:
         target = urljoin(url, response.headers.get("location", ""))
-        return target if target != url and origin(target) == origin(url) else None
+        followed = (
+            target != url and origin(target) == origin(url) and "@" not in urlsplit(target)[1]
+        )
+        return target if followed else None
     except ValueError:
         return None

@@ -28,6 +28,7 @@ from ._http import (
     Response,
     Timeout,
     checked_count,
+    checked_patience,
     failed_response,
     query_string,
     redirect_target,
@@ -59,6 +60,8 @@ class _Call:
         endpoint: Endpoint[Any],
         options: RequestOptions,
     ) -> None:
+        if unknown := options.keys() - RequestOptions.__optional_keys__:
+            raise TypeError(f"there is no keyword {', '.join(map(repr, sorted(unknown)))}")
         self.token = config.access_token
         self.droplet_id = endpoint.droplet_id
         query = query_string(config.default_query, endpoint.query, options.get("extra_query"))
@@ -71,7 +74,9 @@ class _Call:
         self.max_retries = checked_count(
             "max_retries", options.get("max_retries", config.max_retries), least=0
         )
-        self.patience = options.get("max_rate_limit_wait", config.max_rate_limit_wait)
+        self.patience = checked_patience(
+            options.get("max_rate_limit_wait", config.max_rate_limit_wait)
+        )
         self.max_bytes = config.max_response_bytes
         self.sent = 0
         self.failures = 0
@@ -81,7 +86,7 @@ class _Call:
     def about(self) -> dict[str, Any]:
         """Give what every error about this request says."""
         return {
-            "request": errors.FailedRequest("GET", self.url),
+            "request": errors.FailedRequest("GET", self.token.redact(self.url)),
             "droplet_id": self.droplet_id,
             "attempts": self.sent,
         }
@@ -154,7 +159,7 @@ class Exchange:
                 raise errors.APIResponseValidationError(
                     f"an answer of more than {max_bytes} bytes: raise `max_response_bytes` if "
                     "that is expected",
-                    response=failed_response(self.response(b"")),
+                    response=failed_response(_redacted(self.response(b""), self._call.token)),
                     **self._call.about(),
                 )
             yield chunk
@@ -261,7 +266,7 @@ class Transport:
             token = self.config.access_token
             raise validation_error(
                 token.redact(str(failure)),
-                failure.path,
+                token.redact(failure.path),
                 _redacted(response, token),
                 endpoint.droplet_id,
             ) from None
@@ -313,6 +318,7 @@ class Transport:
                 call.url,
                 headers=call.headers,
                 allow_redirects=False,
+                raise_for_status=False,
                 timeout=_client_timeout(call.timeout, here.owned),
             )
         except BaseException as error:
@@ -338,8 +344,7 @@ class Transport:
             sent_at = await self.pacer.start(call.patience)
         except errors.RateLimitError as error:
             error = call.refusal or error
-            error.request = errors.FailedRequest("GET", call.url)
-            error.attempts, error.droplet_id = call.sent, call.droplet_id
+            vars(error).update(call.about())
             raise error from None
         if call.patience is not None:
             call.patience = max(0.0, call.patience - (sent_at - asked_at))
@@ -360,11 +365,14 @@ def _client_timeout(timeout: Timeout, owned: bool) -> aiohttp.ClientTimeout:
 
 def _wire_error(error: Exception, call: _Call) -> errors.APIConnectionError:
     """Give the error of our tree for what went wrong between here and the server."""
-    seconds = call.timeout.total
-    if isinstance(error, aiohttp.ConnectionTimeoutError) or seconds is None:
-        seconds = call.timeout.connect
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return errors.APITimeoutError("no connection in time", **call.about())
     if isinstance(error, TimeoutError):
-        return errors.APITimeoutError(f"no answer within {seconds:g} s", **call.about())
+        within = call.timeout.total
+        return errors.APITimeoutError(
+            "no answer in time" if within is None else f"no answer within {within:g} s",
+            **call.about(),
+        )
     said = call.token.redact(str(error)) or type(error).__name__
     return errors.APIConnectionError(
         f"the connection failed: {said}",
@@ -387,7 +395,7 @@ def _redacted(response: Response, token: AccessToken) -> Response:
     content = token.redact(response.content.decode("utf-8", "surrogateescape"))
     return Response(
         response.method,
-        response.url,
+        token.redact(response.url),
         response.status_code,
         Headers(headers),
         content.encode("utf-8", "surrogateescape"),

@@ -6,7 +6,6 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, Literal, Self, TypeAlias, cast
 
@@ -25,7 +24,6 @@ Kind: TypeAlias = Literal["async", "blocking"]
 settings.register_profile("project", deadline=None, derandomize=True, max_examples=80)
 settings.load_profile("project")
 
-NOT_BUILT = find_spec("gradient_async.sync") is None
 UNWANTED = ("DIGITALOCEAN_ACCESS_TOKEN", "GRADIENT_BASE_URL", "NO_PROXY", "ALL_PROXY")
 
 
@@ -130,12 +128,7 @@ def droplet_id(fleet: Fleet) -> int:
     return next(droplet.id for droplet in fleet.droplets.values() if len(droplet.backups) > 3)
 
 
-@pytest.fixture(
-    params=[
-        "async",
-        pytest.param("blocking", marks=pytest.mark.skipif(NOT_BUILT, reason="not generated yet")),
-    ]
-)
+@pytest.fixture(params=["async", "blocking"])
 def kind(request: pytest.FixtureRequest) -> Kind:
     """Which client the test is run for: every test that asks is run for both."""
     return cast("Kind", request.param)
@@ -147,7 +140,7 @@ async def make_client(kind: Kind, simulator: Simulator) -> AsyncIterator[MakeCli
     made: list[AnyClient] = []
 
     def make(**options: Any) -> AnyClient:
-        usual = {"access_token": simulator.token, "base_url": simulator.url}
+        usual: dict[str, Any] = {"access_token": simulator.token, "base_url": simulator.url}
         cls = AsyncGradient if kind == "async" else gradient_async.Gradient
         made.append(AnyClient(cls(**{**usual, **options}), kind))
         return made[-1]

@@ -1,0 +1,312 @@
+"""Requests and answers as values: parameters, queries, headers, redirects."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradient_async._http import (
+    Headers,
+    RateLimitHeaders,
+    Response,
+    Timeout,
+    checked_count,
+    checked_droplet_id,
+    paging_query,
+    query_string,
+    redirect_target,
+)
+
+NOT_INTEGERS: list[Any] = [True, False, "1", 1.0, None, [1], b"1", "1/../../account/keys?x="]
+URL = "https://api.test/v2/droplets/7/backups"
+HEADER_NAMES = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after", "date"]
+
+
+@pytest.mark.parametrize("value", NOT_INTEGERS, ids=repr)
+def test_droplet_id_is_an_integer(value: Any) -> None:
+    """Text, which could lead the request elsewhere, and ``True`` are no Droplet IDs."""
+    with pytest.raises(TypeError, match="droplet_id must be an int, got") as caught:
+        checked_droplet_id(value)
+    assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [0, -1, -(2**70)])
+def test_droplet_id_is_at_least_one(value: int) -> None:
+    """Zero and negative numbers are refused by name and value."""
+    with pytest.raises(ValueError, match=f"droplet_id must be at least 1, got {value}"):
+        checked_droplet_id(value)
+
+
+@given(st.integers(1))
+def test_droplet_id_has_no_upper_bound(value: int) -> None:
+    """The API decides how large its IDs grow."""
+    assert checked_droplet_id(value) == value
+
+
+@pytest.mark.parametrize("value", NOT_INTEGERS[:4], ids=repr)
+@pytest.mark.parametrize("name", ["page", "per_page"])
+def test_paging_takes_integers(name: str, value: Any) -> None:
+    """A page number is an ``int``, and the message says which parameter is not."""
+    with pytest.raises(TypeError, match=f"^{name} must be an int, got {value!r}$"):
+        paging_query(**{"page": None, "per_page": None, name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("page", 0, "at least 1"),
+        ("page", -5, "at least 1"),
+        ("per_page", 0, "between 1 and 200"),
+        ("per_page", 201, "between 1 and 200"),
+    ],
+)
+def test_paging_has_bounds(name: str, value: int, allowed: str) -> None:
+    """What the API would refuse is refused here, with the bounds in the message."""
+    with pytest.raises(ValueError, match=f"^{name} must be {allowed}, got {value}$"):
+        paging_query(**{"page": None, "per_page": None, name: value})
+
+
+def test_paging_sends_what_is_given() -> None:
+    """What is left out is left to the API."""
+    assert paging_query(None, None) == {}
+    assert paging_query(1, None) == {"page": 1}
+    assert paging_query(None, 200) == {"per_page": 200}
+
+
+def test_count_may_start_at_zero() -> None:
+    """The least value is part of the range."""
+    assert checked_count("max_retries", 0, least=0) == 0
+    with pytest.raises(ValueError, match="max_retries must be at least 0, got -1"):
+        checked_count("max_retries", -1, least=0)
+
+
+def test_timeout_has_defaults() -> None:
+    """A minute in all, five seconds of it to connect."""
+    assert Timeout() == Timeout(60.0, connect=5.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        (3, Timeout(3.0, connect=5.0)),
+        (0.5, Timeout(0.5, connect=5.0)),
+        (None, Timeout(None, connect=None)),
+        (Timeout(None, connect=1.0), Timeout(None, connect=1.0)),
+    ],
+)
+def test_timeout_is_read_from_what_users_give(
+    given: float | Timeout | None, meant: Timeout
+) -> None:
+    """Seconds, ``None`` for no bound at all, or both bounds one by one."""
+    assert Timeout.of(given) == meant
+
+
+@pytest.mark.parametrize("value", ["5", True, b"1", [1]], ids=repr)
+def test_timeout_is_a_number(value: Any) -> None:
+    """A timeout that is no number is refused by name and value, in each of its places."""
+    for make in (Timeout.of, Timeout, lambda seconds: Timeout(connect=seconds)):
+        with pytest.raises(TypeError, match="timeout must be a number of seconds") as caught:
+            make(value)
+        assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
+def test_timeout_is_more_than_nothing(value: float) -> None:
+    """Zero means "no bound" to some libraries and "at once" to others: say ``None`` instead."""
+    for make in (Timeout.of, Timeout, lambda seconds: Timeout(connect=seconds)):
+        with pytest.raises(ValueError, match="more than 0 seconds, None for no bound"):
+            make(value)
+
+
+scalars = st.integers() | st.text(st.characters(codec="utf-8")) | st.floats(allow_nan=False)
+names = st.text(st.characters(codec="utf-8"), min_size=1)
+
+
+@given(st.dictionaries(names, scalars))
+def test_query_arrives_as_it_was_given(query: dict[str, object]) -> None:
+    """Names and values of any text come out of the URL as they went in."""
+    sent = query_string(query)
+    arrived = dict(parse_qsl(sent[1:], keep_blank_values=True, strict_parsing=bool(sent)))
+    assert arrived == {name: str(value) for name, value in query.items()}
+
+
+def test_query_with_flags_lists_and_gaps() -> None:
+    """``True`` is ``true``, a list is repeated, ``None`` is left out, nothing is no query."""
+    assert query_string({"a": True, "b": False, "c": None}) == "?a=true&b=false"
+    assert parse_qs(query_string({"tag": ["x", "y"]})[1:]) == {"tag": ["x", "y"]}
+    assert query_string() == query_string(None, {}, {"a": None}) == ""
+
+
+def test_later_queries_win() -> None:
+    """A call's own query replaces the client's, and ``None`` takes a parameter out."""
+    assert query_string({"a": 1, "b": 2}, None, {"a": 3, "b": None}) == "?a=3"
+
+
+def test_headers_are_found_in_any_case() -> None:
+    """A header is found however it is written, and only if it is there."""
+    headers = Headers({"Retry-After": "29", "X-Request-ID": "r"})
+    assert headers["retry-after"] == headers["RETRY-AFTER"] == "29"
+    assert list(headers) == ["retry-after", "x-request-id"]
+    assert len(headers) == 2
+    assert "Date" not in headers
+    assert headers == {"retry-after": "29", "x-request-id": "r"}
+    assert repr(headers) == "Headers({'retry-after': '29', 'x-request-id': 'r'})"
+    assert pickle.loads(pickle.dumps(headers)) == headers
+
+
+def limits(now: float = 1_000.0, **headers: str) -> RateLimitHeaders:
+    """Read headers that came at a moment."""
+    return RateLimitHeaders({n.replace("_", "-"): text for n, text in headers.items()}, now)
+
+
+def everything(read: RateLimitHeaders) -> list[object]:
+    """Ask for each property."""
+    return [read.limit, read.remaining, read.reset_at, read.reset_in, read.retry_after]
+
+
+def test_rate_limit_headers_of_an_answer() -> None:
+    """The numbers come out as numbers, the reset as an aware time and as seconds from now."""
+    read = limits(ratelimit_limit="5000", ratelimit_remaining=" 0 ", ratelimit_reset="1600")
+    assert read.limit == 5000
+    assert read.remaining == 0
+    assert read.reset_at == datetime.fromtimestamp(1600, UTC)
+    assert read.reset_in == 600.0
+    assert read.retry_after is None
+
+
+def test_no_headers_say_nothing() -> None:
+    """Every property is ``None`` for an answer without these headers."""
+    assert everything(limits()) == [None] * 5
+
+
+@given(st.dictionaries(st.sampled_from(HEADER_NAMES), st.text(max_size=40)), st.floats(0, 4e9))
+def test_any_text_can_be_a_header(headers: dict[str, str], now: float) -> None:
+    """Whatever a server writes there, nothing is raised, and a wait is never negative."""
+    read = RateLimitHeaders(headers, now)
+    everything(read)
+    assert read.retry_after is None or read.retry_after >= 0
+
+
+numbers = st.one_of(
+    st.integers().map(str),
+    st.floats().map(str),
+    st.integers(0, 10**40).map(str),
+    st.sampled_from(["1e999", "-0", "+5", "0x1", "1_000", "٣", "²", "nan", "Infinity", "9" * 18]),
+)
+
+
+@given(st.dictionaries(st.sampled_from(HEADER_NAMES), numbers), st.floats(0, 4e9))
+def test_any_number_can_be_a_header(headers: dict[str, str], now: float) -> None:
+    """Numbers that are too large, negative or no finite number at all are no trouble either."""
+    read = RateLimitHeaders(headers, now)
+    everything(read)
+    assert read.limit is None or 0 <= read.limit < 10**18
+    assert read.retry_after is None or 0 <= read.retry_after < float("inf")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0.0),
+        ("29", 29.0),
+        ("1.5", 1.5),
+        ("-1", None),
+        ("nan", None),
+        ("inf", None),
+        ("", None),
+        ("soon", None),
+        ("1" * 65, None),
+        ("Thu, 01 Jan 1970 00:17:10 GMT", 30.0),
+        ("Thu, 01 Jan 1970 00:16:10 GMT", 0.0),
+        ("Thu, 99 Jan 1970 00:17:10 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(text: str, seconds: float | None) -> None:
+    """Seconds are taken as they are, a date as the seconds until then; garbage says nothing."""
+    assert limits(1_000.0, retry_after=text).retry_after == seconds
+
+
+def test_dates_go_by_the_clock_of_the_server() -> None:
+    """A wrong clock here does no harm where the answer tells its own time."""
+    headers = {
+        "date": "Thu, 01 Jan 1970 00:17:10 GMT",
+        "retry_after": "Thu, 01 Jan 1970 00:17:15 GMT",
+        "ratelimit_reset": "1040",
+    }
+    read = limits(9_999_999.0, **headers)
+    assert (read.retry_after, read.reset_in) == (5.0, 10.0)
+    assert limits(1_000.0, date="yesterday", ratelimit_reset="900").reset_in == -100.0
+
+
+def redirect(location: str | None, status: int = 302, url: str = URL) -> str | None:
+    """Ask where a redirect leads."""
+    headers = Headers({} if location is None else {"Location": location})
+    return redirect_target(url, Response("GET", url, status, headers, b""))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/v2/other", "https://api.test/v2/other"),
+        ("policy", "https://api.test/v2/droplets/7/policy"),
+        ("?page=2", f"{URL}?page=2"),
+        ("https://api.test/x", "https://api.test/x"),
+        ("https://API.test:443/x", "https://API.test:443/x"),
+        ("//api.test/x", "https://api.test/x"),
+    ],
+)
+def test_redirect_within_the_origin(status: int, location: str, target: str) -> None:
+    """The token may follow to another path of the same scheme, host and port."""
+    assert redirect(location, status) == target
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://evil.test/v2/droplets/7/backups",
+        "http://api.test/v2/droplets/7/backups",
+        "https://api.test:8443/x",
+        "https://api.test.evil.test/",
+        "https://api.test@evil.test/",
+        "https://evil.test@api.test/",
+        "https://api.test\\@evil.test/",
+        "//evil.test/x",
+        "///evil.test",
+        "https:evil.test",
+        "ftp://api.test/x",
+        "javascript:alert(1)",
+        "https://api.test:port/",
+        "https://[api.test/",
+        "data:,x",
+    ],
+)
+def test_redirect_elsewhere(location: str) -> None:
+    """The token is sent to no other origin, however the URL is dressed up."""
+    target = redirect(location)
+    assert target is None or target.startswith("https://api.test/")
+
+
+@pytest.mark.parametrize("location", [None, "", URL, "backups"])
+def test_redirect_to_itself(location: str | None) -> None:
+    """A redirect that names no other place is none."""
+    assert redirect(location) is None
+
+
+@pytest.mark.parametrize("status", [200, 204, 300, 304, 400])
+def test_other_statuses_are_no_redirects(status: int) -> None:
+    """A ``location`` header alone leads nowhere."""
+    assert redirect("/v2/other", status) is None
+
+
+@given(st.text(max_size=40))
+def test_any_location_is_safe(location: str) -> None:
+    """Whatever a server names as the place, the origin stays."""
+    target = redirect(location)
+    assert target is None or target.startswith(("https://api.test/", "https://api.test?"))
