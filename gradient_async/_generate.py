@@ -298,8 +298,11 @@ class Twin:
         return f"return {call}"
 
     def _fan_out(self, node: Function) -> str:
-        """Give the call that reads the first argument, the IDs, in the calling thread."""
+        """Give the call that reads the first argument, if it is the IDs, in the calling thread."""
         names = [argument.arg for argument in node.args.args]
+        if len(names) == 1:
+            call = f"self._wrapped.{node.name}({forwarded(node.args)})"
+            return f"return BlockingFanOut(self._portal, lambda _: {call}, (), 0)"
         if len(names) != 2 or not any(arg.arg == "concurrency" for arg in node.args.kwonlyargs):
             raise self.source.unsupported(node, "a FanOut without IDs and `concurrency`")
         rest = forwarded(node.args).partition(", ")[2]
@@ -506,24 +509,25 @@ def _streamed_response() -> str:
 def _resource(source: Source) -> str:
     name = Path(source.name).stem
     classes = [node.name for node in source.classes()]
-    imports = [
-        line
-        for line in source.imports()
-        if not re.search(r" \._views | \.\w+ | AsyncStreamedResponse$", line)
-    ]
+    imports = [_beside_sync(line) for line in source.imports()]
     imports += [f"from ..resources.{name} import {', '.join(classes)}"]
     imports += ["from .responses import StreamedResponse"]
-    imports += ["from .backups import BackupsResource"] if name == "gpu_droplets" else []
-    if name == "backups":
-        imports += [
-            "from .views import BackupsResourceWithRawResponse, "
-            "BackupsResourceWithStreamingResponse"
-        ]
     body = "\n\n".join(Twin(source, node).text() for node in source.classes())
     docstring = blocking_text(ast.get_docstring(source.tree) or "")
     return module(
         docstring, source.name.removeprefix("gradient_async/"), SYNC_PRELUDE, imports, body
     )
+
+
+def _beside_sync(line: str) -> str:
+    """Give an import of a module of `resources` as one of `sync`, which has the twins."""
+    match = re.fullmatch(r"from \.(\w+) import (\w+)", line)
+    if match is None:
+        return line
+    module_name, name = match.groups()
+    if name.startswith("Async"):
+        return f"from .{module_name.lstrip('_')} import {blocking_name(name)}"
+    return f"from ..resources.{module_name} import {name}"
 
 
 def _package() -> str:

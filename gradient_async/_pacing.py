@@ -17,10 +17,11 @@ import asyncio
 import random
 import threading
 import time
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Final, Literal, TypeAlias
 
 import attrs
@@ -30,7 +31,7 @@ from ._http import RateLimitHeaders
 from ._retry import backoff
 from .errors import RateLimitError
 
-__all__ = ["Pacer", "RateLimit", "RateLimitStatus", "Schedule", "WindowStatus"]
+__all__ = ["Pacer", "RateLimit", "RateLimitStatus", "Schedule", "WindowStatus", "ideal_seconds"]
 
 Windows: TypeAlias = tuple[tuple[int, float], ...]
 LimitKind: TypeAlias = Literal["burst", "hourly"]
@@ -41,7 +42,7 @@ LONGEST_BACKOFF: Final = 30.0
 SPREAD: Final = 0.05
 LONGEST_SPREAD: Final = 1.0
 """The gate opens later by up to this part of the pause, so that processes do not come in step."""
-ROUNDING: Final = 1e-9
+ROUNDING: Final = 1e-6
 
 
 def _as_windows(windows: Iterable[tuple[int, float]]) -> Windows:
@@ -72,6 +73,23 @@ class RateLimit:
             raise ValueError(
                 f"windows must be pairs of a number of requests >= 1 and seconds > 0, got {windows}"
             )
+
+
+def ideal_seconds(requests: int, rate_limit: RateLimit | None) -> float:
+    """Give the seconds until the last of so many requests can be sent, from fresh windows.
+
+    Example:
+        >>> ideal_seconds(1000, RateLimit())
+        180.0
+        >>> ideal_seconds(5001, RateLimit())
+        3600.0
+    """
+    seconds, left = 0.0, max(0, requests - 1)
+    windows = () if rate_limit is None else rate_limit.windows
+    for limit, span in sorted(windows, key=lambda window: -window[1]):
+        rounds, left = divmod(left, limit)
+        seconds += rounds * span
+    return seconds
 
 
 @attrs.frozen
@@ -119,7 +137,8 @@ class _Window:
         self.limit = limit
         self.seconds = seconds
         self.answered: deque[float] = deque()  # still counted
-        self.expired: deque[float] = deque()  # kept while an answer under way may include them
+        # Kept while an answer under way may include them. A window never has more than its limit.
+        self.expired: deque[float] = deque(maxlen=limit)
         self._others = 0.0
         self._others_since = 0.0
 
@@ -145,22 +164,40 @@ class _Window:
 
     def room_at(self, now: float, running: int, ahead: int) -> float:
         """Give the earliest time for a request that has ``ahead`` others before it."""
+        self.expire(now)
         rounds, ahead = divmod(ahead, self.limit)
-        reused = running + len(self.answered) + ahead - self.limit
-        if reused < 0:
-            first = now + (self._fades_in(now, running) if ahead == 0 else 0.0)
-        elif reused < len(self.answered):
-            first = next(islice(self.answered, reused, None)) + self.seconds
-        else:
+        own = running + ahead + len(self.answered)
+        expiring = max(0, own + 1 - self.limit)
+        if expiring > len(self.answered):
             first = now + self.seconds
+        elif own == len(self.answered) or self.others(now) == 0.0:
+            first = self._expiry(expiring, now)
+        else:
+            first = self._room_beside_others(now, own, expiring)
         return first + rounds * self.seconds
 
-    def _fades_in(self, now: float, running: int) -> float:
-        """Give the seconds until what others use has faded enough for one more request."""
-        excess = running + len(self.answered) + self.others(now) + 1 - self.limit
-        if running == 0 or excess <= 0:
-            return 0.0
-        return excess * self.seconds / self._others
+    def _expiry(self, count: int, now: float) -> float:
+        """Give the time at which so many of the answered requests have expired."""
+        return self.answered[count - 1] + self.seconds if count else now
+
+    def _room_beside_others(self, now: float, own: int, least: int) -> float:
+        """Give the first time at which enough own requests have expired and the others faded.
+
+        The more own requests have expired, the less need the others have faded: the best number of
+        them is where the one takes as long as the other.
+        """
+
+        def fading(count: int) -> float:
+            free = self.limit - 1 - own + count
+            return self._others_since + self.seconds * max(0.0, 1 - free / self._others)
+
+        most = len(self.answered)
+        counts = range(least, most + 1)
+        best = least + bisect_left(
+            counts, True, key=lambda count: self._expiry(count, now) >= fading(count)
+        )
+        times = [self._expiry(best, now)] if best <= most else []
+        return min([*times, fading(best - 1)]) if best > least else times[0]
 
     def observe(self, used: int, running: int, sent_at: float) -> None:
         """Take ``used``, which the server counted some time after ``sent_at``."""
@@ -323,16 +360,17 @@ class Pacer:
         self._schedule = Schedule(rate_limit)
         self._clock = clock
         self._waiting: deque[_Waiter] = deque()
-        self._alarm: tuple[float, asyncio.AbstractEventLoop] | None = None
+        # When each loop with waiters has the queue looked at: one may end while others wait.
+        self._alarms: dict[asyncio.AbstractEventLoop, float] = {}
         self._newest = RateLimitHeaders({}, 0.0)
-        self._lock = threading.Lock()
+        self._lock = _new_lock()
         tell_after_fork(self)
 
     def after_fork_in_child(self) -> None:
         """Forget who waits and what is under way: both are the parent's, as is the lock."""
-        self._lock = threading.Lock()
+        self._lock = _new_lock()
         self._waiting.clear()
-        self._alarm = None
+        self._alarms.clear()
         now = self._clock()
         for _ in range(self._schedule.running):
             self._schedule.finish(now, now, None)
@@ -343,32 +381,41 @@ class Pacer:
         Every start is followed by exactly one of `finish`, `refuse` and `give_back`.
 
         Args:
-            patience: The most seconds to wait, ``None`` for no bound.
+            patience: The most seconds to wait, ``None`` for no bound. The spread of the gate and
+                the round trips of the requests before come on top, up to a twentieth.
 
         Raises:
-            RateLimitError: The wait would be longer. Raised at once, not after waiting.
+            RateLimitError: The wait would be longer. Raised as soon as that is known.
         """
         now = self._clock()
         with self._lock:
             if not self._waiting and self._schedule.start(now):
                 return now
             waiter = self._enqueue(now, patience)
+        timer = None
+        if patience is not None:
+            timer = waiter.loop.call_later(waiter.give_up_at - now, self._give_up, waiter)
         try:
             await waiter.future
         except BaseException:
             self._leave(waiter)
             raise
+        finally:
+            if timer is not None:
+                timer.cancel()
         assert waiter.started_at is not None
         return waiter.started_at
 
     def _enqueue(self, now: float, patience: float | None) -> _Waiter:
         ahead = len(self._waiting)
-        wait = self._schedule.ready_at(now, ahead) - now
-        if patience is not None and wait > patience:
-            raise self._too_long(wait, self._schedule.kind_at(now, ahead))
-        waiter = _Waiter(float("inf") if patience is None else now + patience)
+        give_up_at = float("inf") if patience is None else now + patience * (1 + SPREAD)
+        ready_at = self._schedule.ready_at(now, ahead)
+        if ready_at > give_up_at:
+            raise self._too_long(ready_at - now, self._schedule.kind_at(now, ahead))
+        waiter = _Waiter(give_up_at)
         self._waiting.append(waiter)
         self._serve(now)
+        self._look_again(waiter.loop, now)
         return waiter
 
     def _leave(self, waiter: _Waiter) -> None:
@@ -376,9 +423,18 @@ class Pacer:
         with self._lock:
             if waiter.started_at is not None:
                 self._schedule.give_back()
-            elif waiter in self._waiting:
-                self._waiting.remove(waiter)
+            else:
+                with suppress(ValueError):
+                    self._waiting.remove(waiter)
             self._serve(self._clock())
+
+    def _give_up(self, waiter: _Waiter) -> None:
+        """Send a waiter away whose patience has ended, though the wait had promised to be short."""
+        with self._lock:
+            now = self._clock()
+            if waiter in self._waiting:
+                self._send_away(now, self._schedule.ready_at(now), [waiter])
+                self._serve(now)
 
     def finish(self, sent_at: float, limits: RateLimitHeaders | None) -> None:
         """Count a request that has ended; ``limits`` are the headers of its answer, if any."""
@@ -387,8 +443,7 @@ class Pacer:
             self._schedule.finish(now, sent_at, limits)
             if limits is not None:
                 self._newest = limits
-            if self._waiting:
-                self._serve(now)
+            self._serve(now)
 
     def refuse(self, sent_at: float, limits: RateLimitHeaders) -> None:
         """Close the gate for all requests after an answer 429."""
@@ -396,7 +451,8 @@ class Pacer:
             now = self._clock()
             self._schedule.refuse(now, sent_at, limits)
             self._newest = limits
-            self._send_away(now)
+            opens_at = self._schedule.opens_at
+            self._send_away(now, opens_at, [w for w in self._waiting if w.give_up_at < opens_at])
             self._serve(now)
 
     def give_back(self) -> None:
@@ -405,12 +461,11 @@ class Pacer:
             self._schedule.give_back()
             self._serve(self._clock())
 
-    def _send_away(self, now: float) -> None:
+    def _send_away(self, now: float, ready_at: float, waiters: list[_Waiter]) -> None:
         """Tell those who would have to wait longer than they want, now and not later."""
-        opens_at = self._schedule.opens_at
-        for waiter in [waiter for waiter in self._waiting if waiter.give_up_at < opens_at]:
+        for waiter in waiters:
             self._waiting.remove(waiter)
-            waiter.wake(self._too_long(opens_at - now, self._schedule.kind_at(now, 0)))
+            waiter.wake(self._too_long(ready_at - now, self._schedule.kind_at(now, 0)))
 
     def _too_long(self, wait: float, kind: LimitKind) -> RateLimitError:
         newest = self._newest
@@ -430,31 +485,36 @@ class Pacer:
             waiter = self._waiting.popleft()
             waiter.started_at = now
             if not waiter.wake():
+                waiter.started_at = None
                 self._schedule.give_back()
-        self._look_again(now)
+        while self._waiting and not self._look_again(self._waiting[0].loop, now):
+            self._waiting.popleft()
 
-    def _look_again(self, now: float) -> None:
-        """Have the queue served again when its first may start, by one timer on that one's loop."""
-        while self._waiting:
-            at, loop = self._schedule.ready_at(now), self._waiting[0].loop
-            if self._alarm and self._alarm[0] <= at and not self._alarm[1].is_closed():
-                return
+    def _look_again(self, loop: asyncio.AbstractEventLoop, now: float) -> bool:
+        """Have the queue served when its first may start; ``False`` when the loop is gone."""
+        at = self._schedule.ready_at(now)
+        if self._alarms.get(loop, float("inf")) > at:
             try:
                 loop.call_soon_threadsafe(self._set_alarm, at)
-            except RuntimeError:  # that loop is gone, and its waiter with it
-                self._waiting.popleft()
-            else:
-                self._alarm = (at, loop)
+            except RuntimeError:
+                self._alarms.pop(loop, None)
+                return False
+            self._alarms[loop] = at
+        return not loop.is_closed()
 
     def _set_alarm(self, at: float) -> None:
         delay = max(0.0, at - self._clock())
         asyncio.get_running_loop().call_later(delay, self._on_alarm, at)
 
     def _on_alarm(self, at: float) -> None:
+        loop = asyncio.get_running_loop()
         with self._lock:
-            if self._alarm and self._alarm[0] == at:
-                self._alarm = None
-            self._serve(self._clock())
+            now = self._clock()
+            if self._alarms.get(loop) == at:
+                del self._alarms[loop]
+            self._serve(now)
+            if any(waiter.loop is loop for waiter in self._waiting):
+                self._look_again(loop, now)
 
     def status(self) -> RateLimitStatus:
         """Look at the windows and the queue."""
@@ -469,6 +529,11 @@ class Pacer:
                 paused_until=_wall_time(ready_at - now) if ready_at > now else None,
                 waiting=len(self._waiting),
             )
+
+
+def _new_lock() -> threading.RLock:
+    # Reentrant: the garbage collector may close a coroutine that waits here at any moment.
+    return threading.RLock()
 
 
 def _wall_time(seconds_from_now: float) -> datetime:

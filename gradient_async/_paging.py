@@ -17,7 +17,7 @@ from ._http import MAX_PER_PAGE
 from ._stream import ResultStream, retrieve
 from .errors import IncompleteListingError
 
-__all__ = ["DEFAULT_PAGE_CONCURRENCY", "Listing", "Page", "PagePlan"]
+__all__ = ["DEFAULT_PAGE_CONCURRENCY", "Listing", "Page", "PagePlan", "Paged"]
 
 T = TypeVar("T")
 
@@ -171,3 +171,33 @@ class Listing(ResultStream[T]):
             task = asyncio.create_task(self._fetch(number))
             task.add_done_callback(retrieve)
             self._fetching.append(task)
+
+
+@attrs.frozen
+class Paged(Generic[T]):
+    """A listing that can be read by its first page or as a whole.
+
+    Attributes:
+        path: The path of the listing.
+        fetch: Gets a page by its number, with 200 items to a page.
+        key: What an item is known by.
+        droplet_id: The Droplet that the listing belongs to, if it belongs to one.
+    """
+
+    path: str
+    fetch: Callable[[int], Coroutine[Any, Any, Page[T]]]
+    key: Callable[[T], Hashable]
+    droplet_id: int | None = None
+
+    def listing(
+        self, first: Page[T] | None = None, *, concurrency: int = DEFAULT_PAGE_CONCURRENCY
+    ) -> Listing[T]:
+        """Give all items, without fetching the first page again where it is given."""
+        return Listing(
+            self.fetch,
+            self.key,
+            concurrency=concurrency,
+            path=self.path,
+            droplet_id=self.droplet_id,
+            first=first,
+        )

@@ -7,12 +7,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Unpack
 
-from .._http import (
-    Endpoint,
-    RequestOptions,
-    checked_droplet_id,
-    paging_query,
-)
+from .._http import Endpoint, RequestOptions, checked_droplet_id
 from .._resource import AsyncAPIResource
 from .._response import AsyncAPIResponse, AsyncStreamedResponse
 from ..types import (
@@ -20,9 +15,21 @@ from ..types import (
     BackupListResponse,
     BackupListSupportedPoliciesResponse,
     BackupRetrievePolicyResponse,
+    DropletListResponse,
+)
+from ._listings import (
+    DropletType,
+    backups_endpoint,
+    droplets_endpoint,
+    policies_endpoint,
 )
 
-__all__ = ["AsyncBackupsResourceWithRawResponse", "AsyncBackupsResourceWithStreamingResponse"]
+__all__ = [
+    "AsyncBackupsResourceWithRawResponse",
+    "AsyncBackupsResourceWithStreamingResponse",
+    "AsyncGPUDropletsResourceWithRawResponse",
+    "AsyncGPUDropletsResourceWithStreamingResponse",
+]
 
 
 class AsyncBackupsResourceWithRawResponse(AsyncAPIResource):
@@ -52,15 +59,7 @@ class AsyncBackupsResourceWithRawResponse(AsyncAPIResource):
             TypeError: A number is no ``int``.
             ValueError: A number is out of its range.
         """
-        return await self._get_raw(
-            Endpoint(
-                BackupListResponse,
-                f"/v2/droplets/{checked_droplet_id(droplet_id)}/backups",
-                paging_query(page, per_page),
-                droplet_id,
-            ),
-            options,
-        )
+        return await self._get_raw(backups_endpoint(droplet_id, page, per_page), options)
 
     async def list_policies(
         self,
@@ -83,14 +82,7 @@ class AsyncBackupsResourceWithRawResponse(AsyncAPIResource):
             TypeError: A number is no ``int``.
             ValueError: A number is out of its range.
         """
-        return await self._get_raw(
-            Endpoint(
-                BackupListPoliciesResponse,
-                "/v2/droplets/backups/policies",
-                paging_query(page, per_page),
-            ),
-            options,
-        )
+        return await self._get_raw(policies_endpoint(page, per_page), options)
 
     async def list_supported_policies(
         self, **options: Unpack[RequestOptions]
@@ -166,15 +158,7 @@ class AsyncBackupsResourceWithStreamingResponse(AsyncAPIResource):
             TypeError: A number is no ``int``.
             ValueError: A number is out of its range.
         """
-        return self._get_streaming(
-            Endpoint(
-                BackupListResponse,
-                f"/v2/droplets/{checked_droplet_id(droplet_id)}/backups",
-                paging_query(page, per_page),
-                droplet_id,
-            ),
-            options,
-        )
+        return self._get_streaming(backups_endpoint(droplet_id, page, per_page), options)
 
     def list_policies(
         self,
@@ -197,14 +181,7 @@ class AsyncBackupsResourceWithStreamingResponse(AsyncAPIResource):
             TypeError: A number is no ``int``.
             ValueError: A number is out of its range.
         """
-        return self._get_streaming(
-            Endpoint(
-                BackupListPoliciesResponse,
-                "/v2/droplets/backups/policies",
-                paging_query(page, per_page),
-            ),
-            options,
-        )
+        return self._get_streaming(policies_endpoint(page, per_page), options)
 
     def list_supported_policies(
         self, **options: Unpack[RequestOptions]
@@ -251,3 +228,73 @@ class AsyncBackupsResourceWithStreamingResponse(AsyncAPIResource):
             ),
             options,
         )
+
+
+class AsyncGPUDropletsResourceWithRawResponse(AsyncAPIResource):
+    """The endpoints of `AsyncGPUDropletsResource`, giving the whole answer."""
+
+    async def list(
+        self,
+        *,
+        type: DropletType | None = None,
+        tag_name: str | None = None,
+        name: str | None = None,
+        page: int | None = None,
+        per_page: int | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> AsyncAPIResponse[DropletListResponse]:
+        """List one page of the Droplets of the account.
+
+        ``GET /v2/droplets``
+
+        Args:
+            type: ``"gpus"``, which is what is listed unless ``tag_name`` is given, or
+                ``"droplets"`` for those without GPUs.
+            tag_name: Only the Droplets with this tag, of whatever type. Cannot be combined with
+                ``type`` or ``name``.
+            name: Only the Droplets with this name.
+            page: Which page, from 1. The API's default is 1.
+            per_page: How many Droplets to a page, 1 to 200. The API's default is 20.
+            **options: See `RequestOptions`.
+
+        Raises:
+            APIError: The request failed; see `gradient_async.errors`.
+            TypeError: A number is no ``int``.
+            ValueError: A number is out of its range, or the filters cannot be combined.
+        """
+        return await self._get_raw(droplets_endpoint(type, tag_name, name, page, per_page), options)
+
+
+class AsyncGPUDropletsResourceWithStreamingResponse(AsyncAPIResource):
+    """The endpoints of `AsyncGPUDropletsResource`, not having read the body yet."""
+
+    def list(
+        self,
+        *,
+        type: DropletType | None = None,
+        tag_name: str | None = None,
+        name: str | None = None,
+        page: int | None = None,
+        per_page: int | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> AbstractAsyncContextManager[AsyncStreamedResponse[DropletListResponse]]:
+        """List one page of the Droplets of the account.
+
+        ``GET /v2/droplets``
+
+        Args:
+            type: ``"gpus"``, which is what is listed unless ``tag_name`` is given, or
+                ``"droplets"`` for those without GPUs.
+            tag_name: Only the Droplets with this tag, of whatever type. Cannot be combined with
+                ``type`` or ``name``.
+            name: Only the Droplets with this name.
+            page: Which page, from 1. The API's default is 1.
+            per_page: How many Droplets to a page, 1 to 200. The API's default is 20.
+            **options: See `RequestOptions`.
+
+        Raises:
+            APIError: The request failed; see `gradient_async.errors`.
+            TypeError: A number is no ``int``.
+            ValueError: A number is out of its range, or the filters cannot be combined.
+        """
+        return self._get_streaming(droplets_endpoint(type, tag_name, name, page, per_page), options)

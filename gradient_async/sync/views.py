@@ -7,24 +7,33 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Unpack
 
-from .._http import (
-    RequestOptions,
-)
+from .._http import RequestOptions
 from .._portal import Portal
 from .._response import APIResponse
+from ..resources._listings import (
+    DropletType,
+)
 from ..resources._views import (
     AsyncBackupsResourceWithRawResponse,
     AsyncBackupsResourceWithStreamingResponse,
+    AsyncGPUDropletsResourceWithRawResponse,
+    AsyncGPUDropletsResourceWithStreamingResponse,
 )
 from ..types import (
     BackupListPoliciesResponse,
     BackupListResponse,
     BackupListSupportedPoliciesResponse,
     BackupRetrievePolicyResponse,
+    DropletListResponse,
 )
 from .responses import StreamedResponse
 
-__all__ = ["BackupsResourceWithRawResponse", "BackupsResourceWithStreamingResponse"]
+__all__ = [
+    "BackupsResourceWithRawResponse",
+    "BackupsResourceWithStreamingResponse",
+    "GPUDropletsResourceWithRawResponse",
+    "GPUDropletsResourceWithStreamingResponse",
+]
 
 
 class BackupsResourceWithRawResponse:
@@ -219,4 +228,93 @@ class BackupsResourceWithStreamingResponse:
         """
         return self._portal.entered(
             self._wrapped.retrieve_policy(droplet_id, **options), StreamedResponse
+        )
+
+
+class GPUDropletsResourceWithRawResponse:
+    """The endpoints of `GPUDropletsResource`, giving the whole answer."""
+
+    def __init__(self, portal: Portal, wrapped: AsyncGPUDropletsResourceWithRawResponse) -> None:
+        self._portal = portal
+        self._wrapped = wrapped
+
+    def list(
+        self,
+        *,
+        type: DropletType | None = None,
+        tag_name: str | None = None,
+        name: str | None = None,
+        page: int | None = None,
+        per_page: int | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> APIResponse[DropletListResponse]:
+        """List one page of the Droplets of the account.
+
+        ``GET /v2/droplets``
+
+        Args:
+            type: ``"gpus"``, which is what is listed unless ``tag_name`` is given, or
+                ``"droplets"`` for those without GPUs.
+            tag_name: Only the Droplets with this tag, of whatever type. Cannot be combined with
+                ``type`` or ``name``.
+            name: Only the Droplets with this name.
+            page: Which page, from 1. The API's default is 1.
+            per_page: How many Droplets to a page, 1 to 200. The API's default is 20.
+            **options: See `RequestOptions`.
+
+        Raises:
+            APIError: The request failed; see `gradient_async.errors`.
+            TypeError: A number is no ``int``.
+            ValueError: A number is out of its range, or the filters cannot be combined.
+        """
+        return self._portal.run(
+            self._wrapped.list(
+                type=type, tag_name=tag_name, name=name, page=page, per_page=per_page, **options
+            )
+        ).blocking()
+
+
+class GPUDropletsResourceWithStreamingResponse:
+    """The endpoints of `GPUDropletsResource`, not having read the body yet."""
+
+    def __init__(
+        self, portal: Portal, wrapped: AsyncGPUDropletsResourceWithStreamingResponse
+    ) -> None:
+        self._portal = portal
+        self._wrapped = wrapped
+
+    def list(
+        self,
+        *,
+        type: DropletType | None = None,
+        tag_name: str | None = None,
+        name: str | None = None,
+        page: int | None = None,
+        per_page: int | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> AbstractContextManager[StreamedResponse[DropletListResponse]]:
+        """List one page of the Droplets of the account.
+
+        ``GET /v2/droplets``
+
+        Args:
+            type: ``"gpus"``, which is what is listed unless ``tag_name`` is given, or
+                ``"droplets"`` for those without GPUs.
+            tag_name: Only the Droplets with this tag, of whatever type. Cannot be combined with
+                ``type`` or ``name``.
+            name: Only the Droplets with this name.
+            page: Which page, from 1. The API's default is 1.
+            per_page: How many Droplets to a page, 1 to 200. The API's default is 20.
+            **options: See `RequestOptions`.
+
+        Raises:
+            APIError: The request failed; see `gradient_async.errors`.
+            TypeError: A number is no ``int``.
+            ValueError: A number is out of its range, or the filters cannot be combined.
+        """
+        return self._portal.entered(
+            self._wrapped.list(
+                type=type, tag_name=tag_name, name=name, page=page, per_page=per_page, **options
+            ),
+            StreamedResponse,
         )

@@ -7,6 +7,7 @@ them takes the raw response.
 
 from .droplet_backup_policy import DropletBackupPolicy
 from .droplet_backups import DropletBackups
+from .droplets import Droplet, DropletListResponse, GPUInfo, GPUInfoVram, Region
 from .gpu_droplets import (
     Backup,
     BackupListPoliciesResponse,
@@ -33,14 +34,19 @@ __all__ = [
     "BackupListSupportedPoliciesResponse",
     "BackupRetrievePolicyResponse",
     "BackwardLinks",
+    "Droplet",
     "DropletBackupPolicy",
     "DropletBackups",
+    "DropletListResponse",
     "DropletNextBackupWindow",
     "ForwardLinks",
+    "GPUInfo",
+    "GPUInfoVram",
     "MetaProperties",
     "PageLinks",
     "Pages",
     "Policies",
     "Policy",
+    "Region",
     "SupportedPolicy",
 ]
