@@ -407,11 +407,11 @@ def _excerpt(content: bytes, length: int = 120) -> str:
     return repr(text if len(text) <= length else f"{text[:length]}...")
 
 
-def origin(url: str) -> tuple[str, str, int | None]:
-    """Give the scheme, host and port of a URL, which is what a token is sent to."""
+def origin(url: str) -> tuple[str, str | None, str, int | None]:
+    """Give the scheme, user, host and port of a URL, which is what a token is sent to."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, (parts.hostname or "").lower(), port
+    return parts.scheme, parts.username, (parts.hostname or "").lower(), port
 
 
 def redirect_target(url: str, response: Response) -> str | None:
@@ -420,9 +420,6 @@ def redirect_target(url: str, response: Response) -> str | None:
         return None
     try:
         target = urljoin(url, response.headers.get("location", ""))
-        followed = (
-            target != url and origin(target) == origin(url) and "@" not in urlsplit(target)[1]
-        )
-        return target if followed else None
+        return target if target != url and origin(target) == origin(url) else None
     except ValueError:
         return None

@@ -18,6 +18,12 @@ Make = Callable[..., Any]
 pytestmark = pytest.mark.parametrize("make", [AsyncGradient, Gradient])
 
 
+def transport_of(client: Any) -> Any:
+    """Reach into either client."""
+    inner: Any = getattr(client, "_wrapped", client)
+    return inner._transport
+
+
 def test_defaults(make: Make) -> None:
     """Given nothing but a token, a client is what the documentation says."""
     client = make("t")
@@ -202,7 +208,7 @@ def test_settings_are_a_copy(make: Make) -> None:
     headers = {"X-Team": "a"}
     client = make("t", default_headers=headers)
     headers["X-Team"] = "b"
-    transport = getattr(client, "_wrapped", client)._transport
+    transport = transport_of(client)
     assert transport.config.default_headers == {"X-Team": "a"}
 
 
@@ -210,7 +216,7 @@ def test_representations_mask_the_token(make: Make) -> None:
     """Neither the client nor its settings show the token."""
     client = make("secret-token", base_url="https://h.test")
     assert repr(client) == f"<{make.__name__} https://h.test>"
-    transport = getattr(client, "_wrapped", client)._transport
+    transport = transport_of(client)
     for thing in (transport.config, transport.config.access_token, vars(transport)):
         assert "secret" not in repr(thing)
         assert "secret" not in f"{thing}"

@@ -23,7 +23,8 @@ def answered(status: int) -> errors.APIStatusError:
 
 def delay(error: errors.APIError = LOST, **about: Any) -> float | None:
     """Decide about the first try of three, without jitter, unless told otherwise."""
-    return retry_delay(error, **{"attempt": 1, "max_retries": 2, "jitter": 0.0, **about})
+    usual: dict[str, Any] = {"attempt": 1, "max_retries": 2, "jitter": 0.0}
+    return retry_delay(error, **{**usual, **about})
 
 
 def test_pauses_double_up_to_a_bound() -> None:
