@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from .._version import __version__
-from .options import Destination, asks_api, droplet_ids, writes_results
-from .problems import INTERRUPTED, USAGE, one_line
-from .session import Connection
+from .options import Connection, Destination, asks_api, droplet_ids, writes_results
+from .problems import INTERRUPTED, one_line
 
-__all__ = ["run"]
+__all__ = ["app", "run"]
 
 BROKEN_PIPE = 141
+BUG = 70
 
 
 @click.group(
@@ -162,6 +162,8 @@ def run(args: Sequence[str]) -> int:
         return _told("gradient-async: interrupted", INTERRUPTED, args)
     except BrokenPipeError:
         return BROKEN_PIPE
+    except Exception as error:
+        return _told(f"gradient-async: unexpected {error!r}; --debug shows where", BUG, args)
     return int(code or 0)
 
 
@@ -170,6 +172,3 @@ def _told(line: str, exit_code: int, args: Sequence[str]) -> int:
         click.echo(traceback.format_exc(), err=True)
     click.echo(line, err=True)
     return exit_code
-
-
-__all__ += ["USAGE", "app"]

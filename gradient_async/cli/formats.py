@@ -8,19 +8,18 @@ from __future__ import annotations
 import csv
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, Generic, Literal, TextIO, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TextIO, TypeVar
 
 import msgspec
 
 from .columns import Column, Layout, as_csv
+from .options import Format
 from .output import Output
 from .text import clean
 
-__all__ = ["FORMATS", "STREAMED", "Format", "Writer", "encode", "writer_for"]
+__all__ = ["STREAMED", "Writer", "encode", "writer_for"]
 
 R = TypeVar("R")
-Format: TypeAlias = Literal["table", "json", "jsonl", "csv"]
-FORMATS: Final[tuple[Format, ...]] = ("table", "json", "jsonl", "csv")
 STREAMED: Final = ("jsonl", "csv")
 
 

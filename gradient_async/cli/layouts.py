@@ -56,11 +56,13 @@ def error_document(error: GradientError | None) -> dict[str, object] | None:
     }
 
 
-def error_text(error: GradientError | None) -> str | None:
+def error_text(error: GradientError) -> str:
     """Give an error in a few words."""
-    if error is None:
-        return None
     return error.message if isinstance(error, APIError) else str(error)
+
+
+def _error_text(result: DropletBackups | DropletPolicy) -> str | None:
+    return None if result.error is None else error_text(result.error)
 
 
 def _backups_document(result: DropletBackups) -> object:
@@ -94,7 +96,7 @@ BACKUPS: Layout[DropletBackups, BackupRow] = Layout(
         Column("name", _of_backup("name"), least=16),
         Column(
             "error",
-            lambda row: error_text(row.droplet.error),
+            lambda row: _error_text(row.droplet),
             style="red",
             least=24,
             last_to_go=True,
@@ -135,7 +137,7 @@ def droplets(now: datetime) -> Layout[DropletBackups, DropletBackups]:
             Column("regions", _regions),
             Column(
                 "error",
-                lambda result: error_text(result.error),
+                _error_text,
                 style="red",
                 least=24,
                 last_to_go=True,
@@ -193,9 +195,7 @@ POLICIES: Layout[DropletPolicy, DropletPolicy] = Layout(
         ),
         Column("next_window_start", _of_policy("next_backup_window.start"), "next from (UTC)"),
         Column("next_window_end", _of_policy("next_backup_window.end"), "until (UTC)"),
-        Column(
-            "error", lambda result: error_text(result.error), style="red", least=24, last_to_go=True
-        ),
+        Column("error", _error_text, style="red", least=24, last_to_go=True),
     ),
     rows=lambda result: (result,),
     document=lambda result: {

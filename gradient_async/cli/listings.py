@@ -13,14 +13,14 @@ from .. import AsyncGradient, GradientError
 from .._fan_out import FanOut, ends_run
 from ..types import DropletBackups, SupportedPolicy
 from .columns import Layout
-from .formats import STREAMED, Format, writer_for
+from .formats import STREAMED, writer_for
 from .layouts import BACKUPS, PLANS, POLICIES, DropletPolicy, droplets
-from .options import Destination
+from .options import Connection, Destination, Format
 from .output import Output, open_output, written_to
 from .problems import Problem
-from .resume import Resumed, resumed_file
+from .resume import Resumed
 from .run import Run, ask, exit_code, most_named, report, tell
-from .session import Connection, run_in_loop
+from .session import check, run_in_loop
 from .text import count_of, gigabytes
 
 __all__ = ["list_backups", "list_plans", "list_policies"]
@@ -46,22 +46,24 @@ def _perform(
         title: What the progress bar says.
         work: Asks; see `ask`.
         summary: Gives what stderr is told at the end.
-        resumed: What is written before anything is asked.
+        resumed: The export that is completed.
 
     Returns:
         The exit code.
     """
-    connection.check()
-    kind: Format = destination.format or "table"
+    check(connection)
+    kind: Format = "jsonl" if resumed else destination.format or "table"
     layout = _with_columns(layout, destination, kind)
-    output = open_output(destination.path, force=destination.force)
+    output = (
+        resumed.open(destination)
+        if resumed
+        else open_output(destination.path, force=destination.force)
+    )
     if output.is_terminal and kind in STREAMED:
         connection = attrs.evolve(connection, progress=False)
     started = time.monotonic()
-    with written_to(output, destination.path, keep=kind == "jsonl"):
+    with written_to(output, keep=kind == "jsonl"):
         writer = writer_for(kind, output, layout)
-        if resumed is not None:
-            resumed.copy(output.stream)
         run = Run(writer.add)
         run_in_loop(ask(connection, title, run, work))
         where = _end(run, output, lambda: writer.end(run.asked or ()))
@@ -129,9 +131,7 @@ def list_backups(
     Returns:
         The exit code.
     """
-    resumed = None
-    if resume is not None:
-        resumed, destination = resumed_file(resume, destination)
+    resumed = None if resume is None else Resumed.named(resume, destination)
     whole_table = not droplet_ids and destination.format in (None, "table")
     by_droplet = whole_table if rows is None else rows == "droplet"
     layout: Layout[DropletBackups, Any] = droplets(datetime.now(UTC)) if by_droplet else BACKUPS
@@ -199,7 +199,7 @@ def list_plans(connection: Connection, destination: Destination) -> int:
     """Run ``supported-policies``; the arguments are those of `list_backups`."""
 
     async def work(client: AsyncGradient, run: Run[SupportedPolicy]) -> None:
-        answer = await client.gpu_droplets.backups.list_supported_policies()
+        answer = await client.gpu_droplets.backups.list_supported_policies(max_rate_limit_wait=None)
         for number, plan in enumerate(answer.supported_policies):
             run.take(number, plan, None)
 

@@ -6,16 +6,16 @@ import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
 
 import attrs
 import click
 
-from .formats import FORMATS, Format
-from .session import Connection
-
 __all__ = [
+    "FORMATS",
+    "Connection",
     "Destination",
+    "Format",
     "asks_api",
     "droplet_ids",
     "duration",
@@ -23,6 +23,8 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+Format: TypeAlias = Literal["table", "json", "jsonl", "csv"]
+FORMATS: Final[tuple[Format, ...]] = ("table", "json", "jsonl", "csv")
 SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -48,6 +50,27 @@ def column_names(value: str) -> tuple[str, ...]:
     if not all(names) or len(set(names)) < len(names):
         raise click.BadParameter(f"{value!r} is no list of different names")
     return names
+
+
+@attrs.frozen
+class Connection:
+    """What the options say about the API.
+
+    Attributes:
+        simulate: Ask a simulated account and not the API.
+        base_url: Where the API is, ``None`` for the default.
+        token_file: The file with the token, ``None`` for the environment variable.
+        concurrency: How many Droplets are asked about at once.
+        deadline: Seconds for the whole run, ``None`` for no bound.
+        progress: Whether a progress bar may be shown.
+    """
+
+    simulate: bool = False
+    base_url: str | None = None
+    token_file: Path | None = None
+    concurrency: int = 50
+    deadline: float | None = None
+    progress: bool = True
 
 
 @attrs.frozen

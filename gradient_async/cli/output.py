@@ -12,18 +12,33 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Final, Protocol, TextIO
 
 import click
 
 from .problems import Problem
 from .text import clean
 
-__all__ = ["FileOutput", "Output", "StandardOutput", "open_output", "written_to"]
+__all__ = [
+    "PARTIAL",
+    "AppendedFile",
+    "FileOutput",
+    "Output",
+    "StandardOutput",
+    "open_output",
+    "written_to",
+]
+
+PARTIAL: Final = ".partial"
 
 
 class Output(Protocol):
-    """Takes text; at the end exactly one of `finish`, `keep_partial` and `abandon` is called."""
+    """Takes text; at the end one of `finish`, `keep_partial` and `abandon` is called."""
+
+    @property
+    def name(self) -> str:
+        """Its name, for people."""
+        ...
 
     @property
     def stream(self) -> TextIO:
@@ -50,6 +65,8 @@ class Output(Protocol):
 
 class StandardOutput:
     """Stdout. What it cannot encode is written with a backslash."""
+
+    name = "stdout"
 
     def __init__(self) -> None:
         self.stream: TextIO = sys.stdout
@@ -80,36 +97,38 @@ class FileOutput:
     Args:
         path: The file to be. A device or a pipe is written to directly.
         replace: Whether there may be such a file already, and a partial one too.
+        suffix: What is appended to the name until then.
 
     Raises:
-        Problem: There is, or the directory cannot be written to.
+        Problem: There is such a file, or the directory cannot be written to.
     """
 
     is_terminal = False
 
-    def __init__(self, path: Path, *, replace: bool = False) -> None:
+    def __init__(self, path: Path, *, replace: bool = False, suffix: str = PARTIAL) -> None:
+        self.name = _name(path)
         self._path = Path(os.path.realpath(path))
-        self._old = _status(self._path)
+        self._partial = self._path.with_name(self._path.name + suffix)
+        self._old = _status(path)
         self._direct = self._old is not None and not stat.S_ISREG(self._old.st_mode)
-        self._partial = self._path.with_name(self._path.name + ".partial")
-        if self._old is not None and stat.S_ISDIR(self._old.st_mode):
-            raise Problem(f"cannot write {_name(path)}: it is a directory")
         if self._old is not None and not (self._direct or replace):
-            raise Problem(f"{_name(path)} exists: --force replaces it")
-        if self._direct:
-            self.stream: TextIO = _open(self._path, os.O_WRONLY)
-        else:
-            self.stream = self._open_partial(replace)
+            raise Problem(f"{self.name} exists; --force replaces it")
+        self.stream: TextIO = self._open(replace)
 
-    def _open_partial(self, replace: bool) -> TextIO:
-        flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replace else os.O_EXCL)
+    def _open(self, replace: bool) -> TextIO:
         try:
-            stream = _open(self._partial, flags)
+            if self._direct:
+                return _open(self._path, os.O_WRONLY)
+            exclusive = os.O_TRUNC if replace else os.O_EXCL
+            stream = _open(self._partial, os.O_WRONLY | os.O_CREAT | exclusive)
         except FileExistsError:
+            left = _name(self._partial)
             raise Problem(
-                f"{_name(self._partial)} is there from a run that was cut off: continue it with "
-                f"--resume (jsonl), or replace it with --force"
+                f"{left} is there, of a run that was cut off: continue it with --resume {left} if "
+                "it is jsonl, or replace it with --force"
             ) from None
+        except OSError as error:
+            raise Problem(f"cannot write {self.name}: {error.strerror}") from error
         if self._old is not None:
             os.fchmod(stream.fileno(), stat.S_IMODE(self._old.st_mode))
         return stream
@@ -118,15 +137,15 @@ class FileOutput:
         """Write everything to the disk and put the file in its place."""
         self._save()
         if not self._direct:
-            os.replace(self._partial, self._path)
-        return str(self._path)
+            self._partial.replace(self._path)
+        return self.name
 
     def keep_partial(self) -> str:
         """Do as `finish`, except that a file which was there before stays as it was."""
         if self._old is None or self._direct:
             return self.finish()
         self._save()
-        return str(self._partial)
+        return _name(self._partial)
 
     def _save(self) -> None:
         self.stream.flush()
@@ -142,6 +161,30 @@ class FileOutput:
             self._partial.unlink(missing_ok=True)
 
 
+class AppendedFile:
+    """A file of which every line counts, so that more of them are simply appended."""
+
+    is_terminal = False
+
+    def __init__(self, path: Path) -> None:
+        self.name = _name(path)
+        self.stream: TextIO = _open(path, os.O_WRONLY | os.O_APPEND)
+
+    def finish(self) -> str:
+        """Write everything to the disk."""
+        self.stream.flush()
+        os.fsync(self.stream.fileno())
+        self.stream.close()
+        return self.name
+
+    keep_partial = finish
+
+    def abandon(self, *, keep: bool) -> None:
+        """Close the file; what is in it stays."""
+        with suppress(OSError):
+            self.stream.close()
+
+
 def _status(path: Path) -> os.stat_result | None:
     try:
         return path.stat()
@@ -152,12 +195,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _open(path: Path, flags: int) -> TextIO:
-    try:
-        return open(os.open(path, flags, 0o666), "w", encoding="utf-8", newline="")
-    except FileExistsError:
-        raise
-    except OSError as error:
-        raise Problem(f"cannot write {_name(path)}: {error.strerror}") from error
+    return open(os.open(path, flags, 0o666), "w", encoding="utf-8", newline="")
 
 
 def _name(path: Path) -> str:
@@ -180,12 +218,11 @@ def open_output(path: Path | None, *, force: bool) -> Output:
 
 
 @contextmanager
-def written_to(output: Output, path: Path | None, *, keep: bool) -> Iterator[None]:
+def written_to(output: Output, *, keep: bool) -> Iterator[None]:
     """Give up the output when the block fails, and tell a full disk in a line.
 
     Args:
         output: What the block writes to.
-        path: Its name, ``None`` for stdout.
         keep: Whether a part of it is of use.
 
     Raises:
@@ -197,8 +234,7 @@ def written_to(output: Output, path: Path | None, *, keep: bool) -> Iterator[Non
         output.abandon(keep=keep)
         if isinstance(error, BrokenPipeError):
             raise
-        name = "stdout" if path is None else _name(path)
-        raise Problem(f"cannot write {name}: {error.strerror}") from error
+        raise Problem(f"cannot write {output.name}: {error.strerror}") from error
     except BaseException:
         output.abandon(keep=keep)
         raise

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO, Final
 
 import attrs
 import msgspec
 
 from .options import Destination
+from .output import PARTIAL, AppendedFile, FileOutput, Output, open_output, written_to
 from .problems import Problem
 from .text import clean
 
-__all__ = ["Finished", "Resumed", "finished_lines", "resumed_file"]
+__all__ = ["Finished", "Resumed", "finished_lines"]
+
+TIDIED: Final = ".tidied"
 
 
 class _Line(msgspec.Struct):
@@ -54,69 +57,86 @@ def finished_lines(lines: Iterable[bytes], name: str) -> Iterator[Finished]:
         Problem: It is not what ``backups --format jsonl`` writes.
     """
     seen: set[int] = set()
-    cut_off = 0
     for number, line in enumerate(lines, 1):
-        if cut_off:
-            raise _not_an_export(name, cut_off)
         if not line.strip():
             continue
-        try:
-            read = _decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            if line.endswith(b"\n"):
-                raise _not_an_export(name, number) from None
-            cut_off = number
-            continue
-        if read.error is None and read.droplet_id not in seen:
+        read = _read(line)
+        if read is None and line.endswith(b"\n"):
+            raise Problem(
+                f"line {number} of {name} is not what `backups --format jsonl` writes, so it "
+                "cannot be resumed"
+            )
+        if read is not None and read.error is None and read.droplet_id not in seen:
             seen.add(read.droplet_id)
             yield Finished(read.droplet_id, line.rstrip(b"\r\n"))
 
 
-def _not_an_export(name: str, number: int) -> Problem:
-    return Problem(
-        f"line {number} of {name} is not what `backups --format jsonl` writes: it cannot be resumed"
-    )
+def _read(line: bytes) -> _Line | None:
+    try:
+        return _decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 @attrs.define
 class Resumed:
-    """An export that is completed.
+    """An export that is completed, in its own file unless another one is named.
 
     Attributes:
         path: The file.
-        droplet_ids: The Droplets that need not be asked about again; known after `copy`.
+        droplet_ids: The Droplets that need not be asked about again; known after `open`.
     """
 
     path: Path
     droplet_ids: set[int] = attrs.field(factory=set[int])
 
-    def copy(self, stream: TextIO) -> None:
-        """Write the lines that stay.
+    @classmethod
+    def named(cls, name: str, destination: Destination) -> Resumed:
+        """Find the file. What a run that was cut off has left is given its proper name.
 
         Raises:
-            Problem: The file cannot be read, or is no export.
+            Problem: There is no such file, or another format than jsonl was asked for.
         """
+        path = Path(name)
+        if destination.format not in (None, "jsonl"):
+            raise Problem(f"--resume writes jsonl, so --format {destination.format} cannot be had")
+        if destination.columns:
+            raise Problem("--columns is for table and csv, and --resume writes jsonl")
+        if not path.is_file():
+            raise Problem(f"cannot resume {clean(name)}: there is no such file")
+        proper = path.with_name(path.name.removesuffix(PARTIAL))
+        if proper != path and not proper.exists():
+            path = path.rename(proper)
+        return cls(path)
+
+    def open(self, destination: Destination) -> Output:
+        """Give an output that has the finished lines and takes more.
+
+        The file itself is replaced by its finished lines in one step and then appended to, so at
+        no moment has it less than it had.
+
+        Raises:
+            Problem: A file cannot be read or written, or is no export.
+        """
+        if destination.path is not None:
+            output = open_output(destination.path, force=destination.force)
+            self._copy(output)
+            return output
+        tidied = FileOutput(self.path, replace=True, suffix=TIDIED)
+        self._copy(tidied)
+        tidied.finish()
+        return AppendedFile(self.path)
+
+    def _copy(self, output: Output) -> None:
         name = clean(str(self.path))
-        try:
-            with self.path.open("rb") as lines:
-                for finished in finished_lines(lines, name):
-                    self.droplet_ids.add(finished.droplet_id)
-                    stream.write(finished.line.decode("utf-8", "backslashreplace") + "\n")
-        except OSError as error:
-            raise Problem(f"cannot read {name}: {error.strerror}") from error
+        with written_to(output, keep=False), _reading(self.path, name) as lines:
+            for finished in finished_lines(lines, name):
+                self.droplet_ids.add(finished.droplet_id)
+                output.stream.write(finished.line.decode() + "\n")
 
 
-def resumed_file(name: str, destination: Destination) -> tuple[Resumed, Destination]:
-    """Tell what is read and where the whole is written: to the same file, or to ``--output``.
-
-    Raises:
-        Problem: There is no such file, or another format than jsonl was asked for.
-    """
-    path = Path(name)
-    if destination.format not in (None, "jsonl"):
-        raise Problem(f"--resume writes jsonl: it cannot be had with --format {destination.format}")
-    if not path.is_file():
-        raise Problem(f"cannot resume {clean(name)}: there is no such file")
-    if destination.path is None:
-        destination = attrs.evolve(destination, path=path, force=True)
-    return Resumed(path), attrs.evolve(destination, format="jsonl")
+def _reading(path: Path, name: str) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise Problem(f"cannot read {name}: {error.strerror}") from error

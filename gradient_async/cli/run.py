@@ -12,9 +12,10 @@ import click
 
 from .. import AsyncGradient, GradientError
 from .layouts import error_text
+from .options import Connection
 from .problems import FAILED, INCOMPLETE, INTERRUPTED, OK
 from .progress import Tally, progress_bar
-from .session import Connection, open_client
+from .session import open_client
 from .text import clean, count_of, named
 
 __all__ = ["Run", "ask", "exit_code", "report", "tell"]
@@ -34,7 +35,7 @@ class Run(Generic[R]):
         asked: The Droplet IDs that the run is about, ``None`` until they are known.
         tally: How far it is.
         answered: The IDs that have a result.
-        failures: The errors of those that failed.
+        failures: What went wrong with those that failed.
         ended_by: Why it ended early.
     """
 
@@ -42,7 +43,7 @@ class Run(Generic[R]):
     asked: Sequence[int] | None = None
     tally: Tally = attrs.field(factory=Tally)
     answered: set[int] = attrs.field(factory=set[int])
-    failures: dict[int, GradientError] = attrs.field(factory=dict[int, GradientError])
+    failures: dict[int, str] = attrs.field(factory=dict[int, str])
     ended_by: Ending = None
 
     def about(self, droplet_ids: Sequence[int]) -> None:
@@ -56,7 +57,7 @@ class Run(Generic[R]):
         self.answered.add(droplet_id)
         self.tally.count(failed=error is not None)
         if error is not None:
-            self.failures[droplet_id] = error
+            self.failures[droplet_id] = error_text(error)
 
     @property
     def missing(self) -> list[int]:
@@ -111,7 +112,7 @@ def report(run: Run[R], most: int | None) -> Iterator[str]:
     """
     failures = list(run.failures.items())
     for droplet_id, error in failures[:most]:
-        yield f"Droplet {droplet_id} failed: {error_text(error)}"
+        yield f"Droplet {droplet_id} failed: {error}"
     if len(failures) > len(failures[:most]):
         yield f"and {count_of(len(failures) - len(failures[:most]), 'Droplet')} more failed"
     if run.ended_by is not None:
@@ -130,7 +131,11 @@ def _reason(ending: Ending) -> str:
 
 def _rest(run: Run[R], most: int | None) -> str:
     if run.asked is None:
-        return "nothing was listed"
+        return (
+            f"{run.tally.done:,} listed, the rest is not known"
+            if run.answered
+            else "nothing was listed"
+        )
     missing = run.missing
     return f"{count_of(len(missing), 'Droplet')} not listed: {named(missing, most)}"
 

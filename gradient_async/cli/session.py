@@ -1,4 +1,4 @@
-"""Which API is asked, and how: the options that all commands share, and the client they make."""
+"""The client that the options ask for, and the loop that it runs in."""
 
 from __future__ import annotations
 
@@ -9,66 +9,42 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-import attrs
-
 from .. import AsyncGradient, ConfigurationError
+from .options import Connection
 from .problems import Problem
 from .text import clean
 
-__all__ = ["Connection", "open_client", "run_in_loop"]
+__all__ = ["check", "open_client", "run_in_loop"]
 
 T = TypeVar("T")
 TOKEN_VARIABLE = "DIGITALOCEAN_ACCESS_TOKEN"  # noqa: S105 - a name, not a token
 
 
-@attrs.frozen
-class Connection:
-    """What the options say about the API.
+def check(connection: Connection) -> None:
+    """See that a client can be made, before anything else is done.
 
-    Attributes:
-        simulate: Ask a simulated account and not the API.
-        base_url: Where the API is, ``None`` for the default.
-        token_file: The file with the token, ``None`` for the environment variable.
-        concurrency: How many Droplets are asked about at once.
-        deadline: Seconds for the whole run, ``None`` for no bound.
-        progress: Whether a progress bar may be shown.
+    Raises:
+        Problem: It cannot: no token, or two options that exclude each other.
     """
+    if not connection.simulate:
+        _make_client(connection)
+    elif connection.base_url or connection.token_file:
+        other = "--base-url" if connection.base_url else "--token-file"
+        raise Problem(f"--simulate asks no API, so {other} cannot be given with it")
 
-    simulate: bool = False
-    base_url: str | None = None
-    token_file: Path | None = None
-    concurrency: int = 50
-    deadline: float | None = None
-    progress: bool = True
 
-    def check(self) -> None:
-        """See that a client can be made, before anything else is done.
-
-        Raises:
-            Problem: It cannot: no token, or two options that exclude each other.
-        """
-        if not self.simulate:
-            self.client()
-        elif self.base_url or self.token_file:
-            other = "--base-url" if self.base_url else "--token-file"
-            raise Problem(f"--simulate asks no API, so {other} cannot be given with it")
-
-    def client(self) -> AsyncGradient:
-        """Make the client of the API.
-
-        Raises:
-            Problem: There is no token, or one that cannot be sent, or a wrong base URL.
-        """
-        token = _read_token(self.token_file) if self.token_file else None
-        if token is None and not os.environ.get(TOKEN_VARIABLE, "").strip():
-            raise Problem(
-                f"no access token: set the environment variable {TOKEN_VARIABLE}, or name a file "
-                "with --token-file; --simulate needs none"
-            )
-        try:
-            return AsyncGradient(access_token=token, base_url=self.base_url)
-        except ConfigurationError as error:
-            raise Problem(str(error)) from error
+def _make_client(connection: Connection) -> AsyncGradient:
+    token = _read_token(connection.token_file) if connection.token_file else None
+    if token is None and not os.environ.get(TOKEN_VARIABLE, "").strip():
+        raise Problem(
+            f"no access token: set the environment variable {TOKEN_VARIABLE}, or name a file "
+            "with --token-file; --simulate needs none"
+        )
+    try:
+        return AsyncGradient(access_token=token, base_url=connection.base_url)
+    except ConfigurationError as error:
+        # What follows is for those who write Python.
+        raise Problem(str(error).partition(", or give `")[0]) from error
 
 
 def _read_token(path: Path) -> str:
@@ -91,7 +67,7 @@ async def open_client(connection: Connection) -> AsyncIterator[AsyncGradient]:
         async with demo_client() as client:
             yield client
     else:
-        async with connection.client() as client:
+        async with _make_client(connection) as client:
             yield client
 
 

@@ -86,7 +86,12 @@ def write_table(
     else:
         given = full
     console = _console(output, None if output.is_terminal else sum(full) + GAP * len(full) + 1)
-    console.print(_table(filled, given))
+    with console.capture() as capture:
+        console.print(_table(filled, given))
+    lines = capture.get().splitlines()
+    if not output.is_terminal:
+        lines = [line.rstrip() for line in lines]
+    output.stream.writelines(f"{line}\n" for line in lines)
 
 
 def _width(column: Column[Any], full: int) -> Width:
