@@ -1,7 +1,7 @@
 """What all response classes share."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, cast
 
 import attrs
 import msgspec
@@ -17,12 +17,19 @@ AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
 class Model:
     """A response class: immutable, compared by value, with the field names of the API."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Give the values as plain ``dict`` and ``list`` objects; times stay `datetime` objects.
+    def to_dict(self, *, mode: Literal["python", "json"] = "python") -> dict[str, Any]:
+        """Give the values as plain ``dict`` and ``list`` objects.
 
         Nothing is left out: a field that the API did not send is ``None``.
+
+        Args:
+            mode: ``"python"`` leaves times as `datetime.datetime`; ``"json"`` gives them as text in
+                ISO 8601, so that every value is one of JSON's.
         """
-        return attrs.asdict(self)
+        values = attrs.asdict(self)
+        if mode == "json":
+            return cast("dict[str, Any]", msgspec.to_builtins(values))
+        return values
 
     def to_json(self, *, indent: int | None = 2) -> str:
         """Give the values as JSON, times in ISO 8601.
