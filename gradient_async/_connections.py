@@ -158,11 +158,12 @@ class Connections:
         """Close the sessions of all loops. Those of other threads' loops are closed over there."""
         self._closed = True
         by_loop, self._by_loop = self._by_loop, {}
-        here = asyncio.get_running_loop()
         for loop, connections in by_loop.items():
-            if loop is here:
+            if not loop.is_running():
+                continue
+            if loop is asyncio.get_running_loop():
                 await connections.close()
-            elif loop.is_running():
+            else:
                 asyncio.run_coroutine_threadsafe(connections.close(), loop)
 
     def shared(self) -> Connections:

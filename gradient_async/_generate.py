@@ -360,14 +360,11 @@ class ClientTwin(Twin):
             return (
                 "twin = object.__new__(type(self))\n"
                 f"        twin._wrapped = {call}\n"
-                "        twin._portal = self._portal.shared()\n"
+                "        twin._portal = self._portal.shared(twin._wrapped.close)\n"
                 "        return twin"
             )
         if node.name == "close":
-            return (
-                f"if not self.is_closed():\n            self._portal.run({call})\n"
-                "        self._portal.close()"
-            )
+            return "self._portal.close()"
         return super()._body(node, returns, marks)
 
 

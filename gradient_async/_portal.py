@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import concurrent.futures
+import contextlib
+import inspect
 import os
 import sys
 import threading
@@ -39,34 +42,52 @@ LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 AtEnd: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 PACKAGE: Final = str(Path(__file__).parent) + os.sep
+NOT_THE_CALLER: Final = (PACKAGE, contextlib.__file__)
 JOIN_SECONDS: Final = 5.0
+CANCELLED: Final = (asyncio.CancelledError, concurrent.futures.CancelledError)
+OWN_LOOP: Final = (
+    "a blocking call on the client's own event loop would wait for itself: use AsyncGradient there"
+)
 _END: Final[Any] = object()
 
 
 class _LoopThread:
-    """A thread that runs an event loop until it is stopped."""
+    """A thread that runs an event loop until it is stopped.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, at_end: AtEnd) -> None:
+    With the loop its sessions are closed, and the calls that are under way are cancelled.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._at_end = at_end
+        self.stopped = False
         self._pid = os.getpid()
         self._stop = loop.create_future()
         self._thread = threading.Thread(target=self._serve, name="gradient-async", daemon=True)
-        self._thread.start()
+
+    def start(self) -> None:
         _live.add(self)
+        try:
+            self._thread.start()
+        except RuntimeError:  # there can be no more threads
+            _live.discard(self)
+            self.loop.close()
+            raise
+        except BaseException:  # it may have been started
+            self.stop()
+            raise
 
     def _serve(self) -> None:
-        # The runner cancels what is left at the end.
         with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
             runner.run(self._until_stopped())
+        _live.discard(self)
 
     async def _until_stopped(self) -> None:
         await self._stop
-        await self._at_end()
 
     def stop(self) -> None:
         """Have the loop end. Waits for nothing, so a finalizer can call it in any thread."""
         if self._pid == os.getpid():
+            self.stopped = True
             with suppress(RuntimeError):  # it has ended already
                 self.loop.call_soon_threadsafe(self._set_stopped)
 
@@ -75,22 +96,33 @@ class _LoopThread:
             self._stop.set_result(None)
 
     def join(self) -> None:
-        """Wait until the thread has ended, unless this is it."""
-        if self._pid == os.getpid() and threading.current_thread() is not self._thread:
+        """Wait until the thread has ended."""
+        if self._pid == os.getpid():
             self._thread.join(JOIN_SECONDS)
 
 
-_live: weakref.WeakSet[_LoopThread] = weakref.WeakSet()
+_live: Final[set[_LoopThread]] = set()
+_exiting: Final = threading.Event()
 
 
 @atexit.register
 def _stop_all() -> None:
     """End the loops while the interpreter is still whole, so that their sessions can be closed."""
+    _exiting.set()
     threads = list(_live)
     for thread in threads:
         thread.stop()
     for thread in threads:
         thread.join()
+
+
+def _hold_at_exit() -> None:
+    """Let a daemon thread go no further once the program ends, as the interpreter itself does.
+
+    Otherwise its last call, which ended with the loop, would leave a traceback behind.
+    """
+    if _exiting.is_set() and threading.current_thread().daemon:
+        threading.Event().wait()
 
 
 class _Crossing(Generic[T]):
@@ -107,14 +139,17 @@ class _Crossing(Generic[T]):
         try:
             self._task = asyncio.current_task()
             if self._cancelled:
-                self._work.close()
                 raise asyncio.CancelledError
             return await self._work
         finally:
             self._ended = True
 
-    def begin(self, loop: asyncio.AbstractEventLoop) -> None:
+    def run_on(self, loop: asyncio.AbstractEventLoop) -> T:
+        """Wait in the calling thread while the coroutine runs on the loop of the other."""
         self._loop = loop
+        if _loop_here() is None:
+            return _run_on(loop, self)
+        return asyncio.run_coroutine_threadsafe(_cross(self), loop).result()
 
     def cancel(self) -> None:
         """Cancel the coroutine, from any thread, whether or not it has begun or ended."""
@@ -126,7 +161,9 @@ class _Crossing(Generic[T]):
 
     def _cancel(self) -> None:
         self._cancelled = True
-        if self._task is not None and not self._ended:
+        if self._task is None:
+            self._work.close()
+        elif not self._ended:
             self._task.cancel()
 
 
@@ -141,18 +178,22 @@ class Portal:
     """Runs coroutines for threads that have no loop of their own, or none that may be used.
 
     Args:
-        at_end: Is awaited on the loop before it ends, also when the portal is dropped or the
-            program ends.
+        at_end: Is awaited on the loop when the portal is closed; it ends the calls under way.
         loop_factory: Makes the event loop, `uvloop.new_event_loop` say; ``None`` for asyncio's.
     """
 
     def __init__(self, at_end: AtEnd, loop_factory: LoopFactory | None = None) -> None:
         self._at_end = at_end
         self._loop_factory = loop_factory
-        self._lock = threading.Lock()
         self._thread: _LoopThread | None = None
         self._closed = False
+        self._begin_in_process()
         tell_after_fork(self)
+
+    def _begin_in_process(self) -> None:
+        # Reentrant: a signal handler may call the client in the middle of a call.
+        self._lock = threading.Condition(threading.RLock())
+        self._calls = 0
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and give its result in the calling thread.
@@ -165,12 +206,9 @@ class Portal:
         """
         crossing = _Crossing(work)
         try:
-            loop = self._loop()
-            crossing.begin(loop)
-            if _loop_here() is None:
-                return _run_on(loop, crossing)
-            return asyncio.run_coroutine_threadsafe(_cross(crossing), loop).result()
-        except asyncio.CancelledError:
+            with self._loop() as loop:
+                return crossing.run_on(loop)
+        except CANCELLED:
             raise APIConnectionError(
                 "the client was closed while the request was under way"
             ) from None
@@ -198,47 +236,74 @@ class Portal:
         else:
             self.run(context.__aexit__(None, None, None))
 
-    def _loop(self) -> asyncio.AbstractEventLoop:
-        """Give the loop, which is started by the first call."""
-        here = _loop_here()
+    @contextmanager
+    def _loop(self) -> Iterator[asyncio.AbstractEventLoop]:
+        """Give the loop, which the first call starts; it goes on until every call has left."""
+        self._look_at_loop_here()
         with self._lock:
             if self._closed:
                 raise RuntimeError(CLOSED)
-            if self._thread is None:
-                self._start()
-            assert self._thread is not None
-            if here is self._thread.loop:
-                raise RuntimeError(
-                    "a blocking call on the client's own event loop would wait for itself: use "
-                    "AsyncGradient there"
-                )
-        if here is not None:
-            _warn_of_blocking()
-        return self._thread.loop
+            if self._thread is None or self._thread.stopped:
+                self._thread = self._start()
+            self._calls += 1
+            loop = self._thread.loop
+        try:
+            yield loop
+        finally:
+            with self._lock:
+                self._calls -= 1
+                self._lock.notify_all()
+            _hold_at_exit()
 
-    def _start(self) -> None:
+    def _look_at_loop_here(self) -> None:
+        here = _loop_here()
+        if here is not None:
+            if self._thread is not None and self._thread.loop is here:
+                raise RuntimeError(OWN_LOOP)
+            _warn_of_blocking()
+
+    def _start(self) -> _LoopThread:
         _refuse_gevent()
-        loop = (self._loop_factory or asyncio.new_event_loop)()
-        self._thread = _LoopThread(loop, self._at_end)
+        thread = _LoopThread((self._loop_factory or asyncio.new_event_loop)())
         # When nobody holds the portal any more.
-        weakref.finalize(self, self._thread.stop).atexit = False
+        weakref.finalize(self, thread.stop).atexit = False
+        thread.start()
+        return thread
 
     def close(self) -> None:
-        """Stop the loop and wait until it has ended. Closing again does nothing."""
+        """End the calls under way, and the loop. Closing again only waits for that.
+
+        Raises:
+            RuntimeError: This is the portal's own loop, which would wait for itself.
+        """
         with self._lock:
+            thread, first = self._thread, not self._closed
+            if thread is not None and thread.loop is _loop_here():
+                raise RuntimeError(OWN_LOOP)
             self._closed = True
-            thread, self._thread = self._thread, None
+        if thread is None or thread.stopped:
+            _run_without_loop(self._at_end())
+        elif first:
+            self._end(thread)
         if thread is not None:
-            thread.stop()
             thread.join()
 
-    def shared(self) -> Portal:
-        """Give the same portal for a copy of the client, which cannot close it."""
-        return _BorrowedPortal(self)
+    def _end(self, thread: _LoopThread) -> None:
+        # A call that has been let in must find the loop running, or it would wait for ever.
+        try:
+            asyncio.run_coroutine_threadsafe(self._at_end(), thread.loop).result(JOIN_SECONDS)
+            with self._lock:
+                self._lock.wait_for(lambda: not self._calls, JOIN_SECONDS)
+        finally:
+            thread.stop()
+
+    def shared(self, at_end: AtEnd) -> Portal:
+        """Give the same portal for a copy of the client, which ends itself but not the loop."""
+        return _BorrowedPortal(self, at_end)
 
     def after_fork_in_child(self) -> None:
         """Start afresh: the loop's thread exists in the parent only."""
-        self._lock = threading.Lock()
+        self._begin_in_process()
         if self._thread is not None:
             _of_the_parent.append(self._thread)
             self._thread = None
@@ -256,20 +321,28 @@ async def _next(items: AsyncIterator[T]) -> T:
     return await anext(items, _END)
 
 
+def _run_without_loop(work: Coroutine[Any, Any, None]) -> None:
+    """Run a coroutine that finds nothing to await, since no loop has been used."""
+    with suppress(StopIteration):
+        work.send(None)
+
+
 class _BorrowedPortal(Portal):
     """The portal of a client as its copy sees it."""
 
-    def __init__(self, owner: Portal) -> None:
+    def __init__(self, owner: Portal, at_end: AtEnd) -> None:
         self._owner = owner
+        self._at_end = at_end
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._owner.run(work)
 
     def close(self) -> None:
-        """Leave the portal to its owner."""
+        """End the copy, and leave the portal to its owner."""
+        _run_without_loop(self._at_end())
 
-    def shared(self) -> Portal:
-        return self._owner.shared()
+    def shared(self, at_end: AtEnd) -> Portal:
+        return self._owner.shared(at_end)
 
 
 def _loop_here() -> asyncio.AbstractEventLoop | None:
@@ -285,11 +358,16 @@ def _run_on(loop: asyncio.AbstractEventLoop, crossing: _Crossing[T]) -> T:
     # The list is where a `sync_to_async` above us looks for a task to cancel, on its own loop.
     ours = {"main_event_loop": loop, "main_event_loop_pid": os.getpid(), "task_context": []}
     found = {name: getattr(place, name, None) for name in ours}
+    # asgiref raises it once more over there, which adds to its traceback.
+    handled = sys.exception()
+    traceback = None if handled is None else handled.__traceback__
     place.__dict__.update(ours)
     try:
         return _to_sync(crossing)
     finally:
         place.__dict__.update(found)
+        if handled is not None:
+            handled.__traceback__ = traceback
 
 
 def _without_machinery(traceback: types.TracebackType | None) -> types.TracebackType | None:
@@ -305,9 +383,9 @@ def _without_machinery(traceback: types.TracebackType | None) -> types.Traceback
 
 def _warn_of_blocking() -> None:
     """Warn at the line that called the library: by default, that is once per place."""
-    frame: types.FrameType | None = sys._getframe(1)  # noqa: SLF001 - has no public name
-    stacklevel = 2
-    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+    frame = inspect.currentframe()
+    stacklevel = 1
+    while frame is not None and frame.f_code.co_filename.startswith(NOT_THE_CALLER):
         frame = frame.f_back
         stacklevel += 1
     warnings.warn(

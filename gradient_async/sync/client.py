@@ -151,7 +151,7 @@ class Gradient:
         """
         twin = object.__new__(type(self))
         twin._wrapped = self._wrapped.copy(**changes)
-        twin._portal = self._portal.shared()
+        twin._portal = self._portal.shared(twin._wrapped.close)
         return twin
 
     with_options = copy
@@ -165,8 +165,6 @@ class Gradient:
 
         Closing again does nothing. A session of your own stays open.
         """
-        if not self.is_closed():
-            self._portal.run(self._wrapped.close())
         self._portal.close()
 
     def __enter__(self) -> Self:
