@@ -218,8 +218,8 @@ class Transport:
 
     async def _request(self, call: _Call, here: LoopConnections) -> Response:
         while True:
+            exchange = await self._answer(call, here)
             try:
-                exchange = await self._answer(call, here)
                 return exchange.response(await exchange.read())
             except errors.APIConnectionError as error:
                 await self._pause(call, error)
