@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
 from .._version import __version__
-from .options import Connection, Destination, asks_api, droplet_ids, writes_results
+from .options import (
+    FINDINGS,
+    Connection,
+    Destination,
+    asks_api,
+    droplet_ids,
+    duration,
+    findings,
+    writes_results,
+)
 from .problems import INTERRUPTED, one_line
 
 __all__ = ["app", "run"]
@@ -115,6 +125,64 @@ def supported_policies(connection: Connection, destination: Destination) -> int:
     from .listings import list_plans
 
     return list_plans(connection, destination)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  gradient-async audit --simulate --html report.html
+  gradient-async audit --max-age 26h --format json --output audit.json
+  gradient-async audit --fail-on never,overdue,error || mail -s "backups" ops@example.com
+"""
+)
+@droplet_ids
+@click.option(
+    "--max-age",
+    type=duration,
+    metavar="TIME",
+    help="How old the newest backup may be (26h, 2d). Default: as the plan of the Droplet says.",
+)
+@click.option(
+    "--grace",
+    type=duration,
+    default="2h",
+    show_default=True,
+    metavar="TIME",
+    help="How much later than its window a backup may appear.",
+)
+@click.option(
+    "--fail-on",
+    type=findings,
+    metavar="A,B,…",
+    help="The findings that make it exit with 1: " + ", ".join(FINDINGS) + ".  [default: all]",
+)
+@click.option("--all", "show_ok", is_flag=True, help="Let the table have the Droplets that are ok.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also write a report for the browser: one page that needs no network.",
+)
+@asks_api
+@writes_results
+def audit(
+    connection: Connection,
+    destination: Destination,
+    max_age: float | None,
+    grace: float,
+    fail_on: tuple[str, ...] | None,
+    **chosen: Any,
+) -> int:
+    """See whether all Droplets are backed up as their policies say.
+
+    Exits with 0 if each is, with 1 if there are findings (see --fail-on), with 3 if the API could
+    not be asked. The table lists the findings, the worst first; csv and jsonl have a row for each
+    Droplet, json is {"summary", "droplets"}.
+    """
+    from .auditing import rules_of, run_audit
+
+    rules = rules_of(max_age, grace, fail_on)
+    return run_audit(connection, destination, rules=rules, **chosen)
 
 
 @app.command(

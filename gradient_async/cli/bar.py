@@ -20,6 +20,8 @@ __all__ = ["make_bar"]
 
 LONGEST: Final = 40
 SHORTEST: Final = 8
+SPARE: Final = 3
+"""For the ``^C`` that a terminal shows: with it the line must not become two."""
 
 
 def make_bar(
@@ -36,7 +38,7 @@ def make_bar(
     started = monotonic()
 
     def draw() -> Table:
-        return _line(title, tally, state(monotonic() - started), console.width)
+        return _line(title, tally, state(monotonic() - started), console.width - SPARE)
 
     return Live(
         console=console,

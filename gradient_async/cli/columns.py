@@ -17,6 +17,18 @@ R = TypeVar("R")
 Row = TypeVar("Row")
 
 
+def _plain(_: str) -> None:
+    """Give no colour."""
+
+
+def _all(results: Sequence[R]) -> Sequence[R]:
+    return results
+
+
+def _none(_: Sequence[R]) -> tuple[str, ...]:
+    return ()
+
+
 @attrs.frozen
 class Column(Generic[Row]):
     """One column.
@@ -28,7 +40,7 @@ class Column(Generic[Row]):
         shown: Whether tables have it unless ``--columns`` says otherwise.
         exported: Whether CSV files have it unless ``--columns`` says otherwise.
         right: Whether it is aligned to the right.
-        style: Its style in tables.
+        style: Gives the colour of a text in tables, ``None`` for the usual one.
         least: The characters to which a table too wide for the terminal may cut it, 0 for none.
         last_to_go: Whether such a table leaves out other columns before this one.
     """
@@ -39,7 +51,7 @@ class Column(Generic[Row]):
     shown: bool = True
     exported: bool = True
     right: bool = False
-    style: str = ""
+    style: Callable[[str], str | None] = _plain
     least: int = 0
     last_to_go: bool = False
 
@@ -59,6 +71,9 @@ class Layout(Generic[R, Row]):
         document: Gives what is encoded as JSON for a result.
         key: Gives the Droplet ID of a result, by which tables and JSON arrays are ordered.
         chosen: The names of ``--columns``; none for the usual ones.
+        listed: Gives those results that tables have, in their order; all by default.
+        whole: Gives what is encoded as JSON for all results; an array of them by default.
+        heading: Gives the lines above a table.
     """
 
     columns: tuple[Column[Row], ...]
@@ -66,6 +81,9 @@ class Layout(Generic[R, Row]):
     document: Callable[[R], object]
     key: Callable[[R], int]
     chosen: tuple[str, ...] = ()
+    listed: Callable[[Sequence[R]], Sequence[R]] = _all
+    whole: Callable[[Sequence[R]], object] | None = None
+    heading: Callable[[Sequence[R]], Iterable[str]] = _none
 
     def choose(self, names: Sequence[str]) -> Layout[R, Row]:
         """Give the layout with these columns in this order.

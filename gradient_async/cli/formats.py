@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, Generic, TextIO, TypeVar
 
 import msgspec
@@ -58,7 +58,7 @@ class _Kept(Writer[R]):
     def add(self, result: R) -> None:
         self._results.append(result)
 
-    def in_order(self, order: Sequence[int]) -> Iterable[R]:
+    def in_order(self, order: Sequence[int]) -> Sequence[R]:
         place = {droplet_id: number for number, droplet_id in enumerate(order)}
         return sorted(
             self._results, key=lambda result: place.get(self.layout.key(result), len(place))
@@ -72,20 +72,25 @@ class TableWriter(_Kept[R]):
         """Write the table."""
         from .table import write_table
 
-        rows = [row for result in self.in_order(order) for row in self.layout.rows(result)]
-        write_table(self.output, self.layout.shown(), rows, all_columns=bool(self.layout.chosen))
+        results = self.in_order(order)
+        self.output.stream.writelines(f"{line}\n" for line in self.layout.heading(results))
+        rows = [row for shown in self.layout.listed(results) for row in self.layout.rows(shown)]
+        write_table(self.output, self.layout.shown(), rows, chosen=bool(self.layout.chosen))
 
 
 class JsonWriter(_Kept[R]):
-    """One JSON array."""
+    """One JSON document."""
 
     def end(self, order: Sequence[int] = ()) -> None:
-        """Write the array, one result to a line."""
+        """Write the array, one result to a line, or what the layout has in place of it."""
         write = _writing(self.output)
-        lines = (encode(self.layout.document(result)) for result in self.in_order(order))
-        for number, line in enumerate(lines):
+        results = self.in_order(order)
+        if self.layout.whole is not None:
+            write(encode(self.layout.whole(results)) + "\n")
+            return
+        for number, line in enumerate(map(encode, map(self.layout.document, results))):
             write(f"{',' if number else '['}\n{line}")
-        write("\n]\n" if self._results else "[]\n")
+        write("\n]\n" if results else "[]\n")
 
 
 class JsonLinesWriter(Writer[R]):

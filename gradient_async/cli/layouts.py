@@ -61,6 +61,10 @@ def error_text(error: GradientError) -> str:
     return error.message if isinstance(error, APIError) else str(error)
 
 
+def _red(_: str) -> str:
+    return "red"
+
+
 def _error_text(result: DropletBackups | DropletPolicy) -> str | None:
     return None if result.error is None else error_text(result.error)
 
@@ -97,7 +101,7 @@ BACKUPS: Layout[DropletBackups, BackupRow] = Layout(
         Column(
             "error",
             lambda row: _error_text(row.droplet),
-            style="red",
+            style=_red,
             least=24,
             last_to_go=True,
         ),
@@ -135,10 +139,11 @@ def droplets(now: datetime) -> Layout[DropletBackups, DropletBackups]:
             Column("oldest", oldest, "oldest (UTC)"),
             Column("total_gigabytes", _total_gigabytes, "GB", right=True),
             Column("regions", _regions),
+            Column("newest_name", _newest_name, "newest backup", least=16),
             Column(
                 "error",
                 _error_text,
-                style="red",
+                style=_red,
                 least=24,
                 last_to_go=True,
             ),
@@ -147,6 +152,11 @@ def droplets(now: datetime) -> Layout[DropletBackups, DropletBackups]:
         document=_backups_document,
         key=attrgetter(_DROPLET_ID),
     )
+
+
+def _newest_name(result: DropletBackups) -> str | None:
+    newest = max(result.backups, key=attrgetter("created_at"), default=None)
+    return newest.name if newest else None
 
 
 def _count(result: DropletBackups) -> int | None:
@@ -195,7 +205,7 @@ POLICIES: Layout[DropletPolicy, DropletPolicy] = Layout(
         ),
         Column("next_window_start", _of_policy("next_backup_window.start"), "next from (UTC)"),
         Column("next_window_end", _of_policy("next_backup_window.end"), "until (UTC)"),
-        Column("error", _error_text, style="red", least=24, last_to_go=True),
+        Column("error", _error_text, style=_red, least=24, last_to_go=True),
     ),
     rows=lambda result: (result,),
     document=lambda result: {

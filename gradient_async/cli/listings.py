@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
@@ -13,80 +12,14 @@ from .. import AsyncGradient, GradientError
 from .._fan_out import FanOut, ends_run
 from ..types import DropletBackups, SupportedPolicy
 from .columns import Layout
-from .formats import STREAMED, writer_for
+from .job import Job, perform
 from .layouts import BACKUPS, PLANS, POLICIES, DropletPolicy, droplets
-from .options import Connection, Destination, Format
-from .output import Output, open_output, written_to
-from .problems import Problem
+from .options import Connection, Destination
 from .resume import Resumed
-from .run import Run, ask, exit_code, most_named, report, tell
-from .session import check, run_in_loop
+from .run import Run
 from .text import count_of, gigabytes
 
 __all__ = ["list_backups", "list_plans", "list_policies"]
-
-R = TypeVar("R")
-
-
-def _perform(
-    connection: Connection,
-    destination: Destination,
-    layout: Layout[R, Any],
-    title: str,
-    work: Callable[[AsyncGradient, Run[R]], Awaitable[None]],
-    summary: Callable[[Run[R]], str],
-    resumed: Resumed | None = None,
-) -> int:
-    """Ask, write what comes, and tell how it ended.
-
-    Args:
-        connection: The options about the API.
-        destination: The options about the output.
-        layout: How results are written.
-        title: What the progress bar says.
-        work: Asks; see `ask`.
-        summary: Gives what stderr is told at the end.
-        resumed: The export that is completed.
-
-    Returns:
-        The exit code.
-    """
-    check(connection)
-    kind: Format = "jsonl" if resumed else destination.format or "table"
-    layout = _with_columns(layout, destination, kind)
-    output = (
-        resumed.open(destination)
-        if resumed
-        else open_output(destination.path, force=destination.force)
-    )
-    if output.is_terminal and kind in STREAMED:
-        connection = attrs.evolve(connection, progress=False)
-    started = time.monotonic()
-    with written_to(output, keep=kind == "jsonl"):
-        writer = writer_for(kind, output, layout)
-        run = Run(writer.add)
-        run_in_loop(ask(connection, title, run, work))
-        where = _end(run, output, lambda: writer.end(run.asked or ()))
-    if run.answered or run.ended_by is None:
-        tell([f"{summary(run)} in {time.monotonic() - started:.1f} s{where}"], dim=True)
-    tell(report(run, most_named()), fg="red")
-    return exit_code(run, simulated=connection.simulate)
-
-
-def _with_columns(layout: Layout[R, Any], destination: Destination, kind: Format) -> Layout[R, Any]:
-    if destination.columns and kind in ("json", "jsonl"):
-        raise Problem(f"--columns is for table and csv: {kind} has every field")
-    return layout.choose(destination.columns or ())
-
-
-def _end(run: Run[R], output: Output, write_rest: Callable[[], None]) -> str:
-    """Finish the output, and tell where it is."""
-    if run.ended_by is not None and not run.answered:
-        output.abandon(keep=False)
-        return ""
-    write_rest()
-    where = output.finish() if run.ended_by is None else output.keep_partial()
-    return f": {where}" if where else ""
 
 
 @attrs.define
@@ -148,7 +81,11 @@ def list_backups(
                 totals.add(result)
                 run.take(result.droplet_id, result, result.error)
 
-    return _perform(connection, destination, layout, "Backups", work, totals.summary, resumed)
+    def failed(run: Run[DropletBackups]) -> bool:
+        return bool(run.failures) and not connection.simulate  # there, one is meant to fail
+
+    job = Job("Backups", layout, work, totals.summary, failed, resumable=True, resumed=resumed)
+    return perform(job, connection, destination)
 
 
 async def _all_droplets(client: AsyncGradient) -> list[int]:
@@ -175,11 +112,11 @@ def list_policies(
     def summary(run: Run[DropletPolicy]) -> str:
         return count_of(run.tally.done, "Droplet")
 
-    return _perform(connection, destination, POLICIES, "Policies", work, summary)
+    return perform(Job("Policies", POLICIES, work, summary), connection, destination)
 
 
 def _retrieve_many(
-    client: AsyncGradient, droplet_ids: Any, concurrency: int
+    client: AsyncGradient, droplet_ids: Sequence[int], concurrency: int
 ) -> FanOut[DropletPolicy]:
     async def retrieve(droplet_id: int) -> DropletPolicy:
         try:
@@ -206,4 +143,4 @@ def list_plans(connection: Connection, destination: Destination) -> int:
     def summary(run: Run[SupportedPolicy]) -> str:
         return count_of(run.tally.done, "plan")
 
-    return _perform(connection, destination, PLANS, "Plans", work, summary)
+    return perform(Job("Plans", PLANS, work, summary), connection, destination)

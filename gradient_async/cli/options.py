@@ -12,6 +12,7 @@ import attrs
 import click
 
 __all__ = [
+    "FINDINGS",
     "FORMATS",
     "Connection",
     "Destination",
@@ -19,12 +20,14 @@ __all__ = [
     "asks_api",
     "droplet_ids",
     "duration",
+    "findings",
     "writes_results",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
 Format: TypeAlias = Literal["table", "json", "jsonl", "csv"]
 FORMATS: Final[tuple[Format, ...]] = ("table", "json", "jsonl", "csv")
+FINDINGS: Final = ("unknown_plan", "short", "overdue", "never", "disabled", "error")
 SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
@@ -42,6 +45,15 @@ def droplet_id(value: str) -> int:
     if not re.fullmatch(r"[0-9]{1,18}", value) or int(value) < 1:
         raise click.BadParameter(f"{value!r} is no Droplet ID: a whole number from 1")
     return int(value)
+
+
+def findings(value: str) -> tuple[str, ...]:
+    """Read findings with commas between them."""
+    names = tuple(name.strip() for name in value.split(","))
+    for name in names:
+        if name not in FINDINGS:
+            raise click.BadParameter(f"no finding {name!r}: there are {', '.join(FINDINGS)}")
+    return names
 
 
 def column_names(value: str) -> tuple[str, ...]:

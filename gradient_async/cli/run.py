@@ -92,13 +92,13 @@ async def ask(
                 run.ended_by = "interrupted"
 
 
-def exit_code(run: Run[R], *, simulated: bool = False) -> int:
-    """Give the exit code; the Droplet that fails in a simulated account is meant to."""
+def exit_code(run: Run[R], *, failed: bool) -> int:
+    """Give the exit code; ``failed`` tells what a run that came to its end is worth."""
     match run.ended_by:
         case "interrupted":
             return INTERRUPTED
         case None:
-            return FAILED if run.failures and not simulated else OK
+            return FAILED if failed else OK
         case _:
             return INCOMPLETE
 

@@ -1,0 +1,102 @@
+"""What a command does, from its options to its exit code."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, TypeVar
+
+import attrs
+
+from .. import AsyncGradient
+from .columns import Layout
+from .formats import STREAMED, writer_for
+from .options import Connection, Destination, Format
+from .output import Output, open_output, written_to
+from .problems import Problem
+from .resume import Resumed
+from .run import Run, ask, exit_code, most_named, report, tell
+from .session import check, run_in_loop
+
+__all__ = ["Job", "perform"]
+
+R = TypeVar("R")
+
+
+def _any_failed(run: Run[Any]) -> bool:
+    return bool(run.failures)
+
+
+@attrs.frozen
+class Job(Generic[R]):
+    """What a command asks, and what it makes of the answers.
+
+    Attributes:
+        title: What the progress bar says.
+        layout: How the results are written.
+        work: Asks; see `ask`.
+        summary: Gives what stderr is told of a run at its end.
+        failed: Tells whether a run that came to its end is to exit with 1.
+        resumable: Whether ``--resume`` can continue what it writes.
+        resumed: The export that is completed, if one is.
+    """
+
+    title: str
+    layout: Layout[R, Any]
+    work: Callable[[AsyncGradient, Run[R]], Awaitable[None]]
+    summary: Callable[[Run[R]], str]
+    failed: Callable[[Run[R]], bool] = _any_failed
+    resumable: bool = False
+    resumed: Resumed | None = None
+
+
+def perform(job: Job[R], connection: Connection, destination: Destination) -> int:
+    """Ask, write what comes, and tell how it ended.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        Problem: There is no token, or the output cannot be written, or an option is wrong.
+    """
+    check(connection)
+    kind: Format = "jsonl" if job.resumed else destination.format or "table"
+    layout = _with_columns(job.layout, destination, kind)
+    output = _open_output(job.resumed, destination)
+    if output.is_terminal and kind in STREAMED:
+        connection = attrs.evolve(connection, progress=False)
+    started = time.monotonic()
+    with written_to(output, keep=kind == "jsonl"):
+        writer = writer_for(kind, output, layout)
+        run = Run(writer.add)
+        run_in_loop(ask(connection, job.title, run, job.work))
+        where = _end(run, output, lambda: writer.end(run.asked or ()))
+    if run.answered or run.ended_by is None:
+        summary = f"{job.summary(run)} in {time.monotonic() - started:.1f} s"
+        tell([f"{summary}: {where}" if where else summary], dim=True)
+    tell(report(run, most_named()), fg="red")
+    if where and run.missing and job.resumable and kind == "jsonl":
+        tell([f"Continue with: gradient-async backups --resume {shlex.quote(where)}"])
+    return exit_code(run, failed=job.failed(run))
+
+
+def _with_columns(layout: Layout[R, Any], destination: Destination, kind: Format) -> Layout[R, Any]:
+    if destination.columns and kind in ("json", "jsonl"):
+        raise Problem(f"--columns is for table and csv: {kind} has every field")
+    return layout.choose(destination.columns or ())
+
+
+def _open_output(resumed: Resumed | None, destination: Destination) -> Output:
+    if resumed is not None:
+        return resumed.open(destination)
+    return open_output(destination.path, force=destination.force)
+
+
+def _end(run: Run[R], output: Output, write_rest: Callable[[], None]) -> str:
+    """Finish the output, and tell where it is."""
+    if run.ended_by is not None and not run.answered:
+        output.abandon(keep=False)
+        return ""
+    write_rest()
+    return output.finish() if run.ended_by is None else output.keep_partial()
