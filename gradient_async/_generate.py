@@ -79,7 +79,7 @@ from functools import cached_property
 from typing import Generic, Self, TypeVar, overload
 
 from .._config import masked
-from .._portal import BlockingFanOut, BlockingIterator, LoopFactory, Portal, plain
+from .._portal import BlockingContext, BlockingFanOut, BlockingIterator, LoopFactory, Portal, plain
 from .._response import APIResponse
 """
 VIEWS_PRELUDE: Final = """
@@ -265,7 +265,7 @@ class Twin:
         if kind == "AbstractAsyncContextManager":
             wrapped = re.match(r"Async\w+", argument)
             wrap = blocking_name(wrapped[0]) if wrapped else "plain"
-            return f"return self._portal.entered({call}, {wrap})"
+            return f"return BlockingContext(self._portal, {call}, {wrap})"
         if kind in ("AsyncIterator", "AsyncGenerator"):
             return f"return self._portal.iterate({call})"
         if isinstance(node, ast.AsyncFunctionDef):

@@ -21,7 +21,7 @@ import warnings
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final, Generic, Self, TypeAlias, TypeVar
@@ -34,7 +34,14 @@ from ._fork import tell_after_fork
 from ._stream import ResultStream
 from .errors import APIConnectionError, BlockingCallWarning
 
-__all__ = ["BlockingFanOut", "BlockingIterator", "LoopFactory", "Portal", "plain"]
+__all__ = [
+    "BlockingContext",
+    "BlockingFanOut",
+    "BlockingIterator",
+    "LoopFactory",
+    "Portal",
+    "plain",
+]
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -206,8 +213,11 @@ class Portal:
         """
         crossing = _Crossing(work)
         try:
-            with self._loop() as loop:
+            loop = self._enter()
+            try:
                 return crossing.run_on(loop)
+            finally:
+                self._leave()
         except CANCELLED:
             raise APIConnectionError(
                 "the client was closed while the request was under way"
@@ -222,40 +232,28 @@ class Portal:
         while (item := self.run(_next(items))) is not _END:
             yield item
 
-    @contextmanager
-    def entered(
-        self, context: AbstractAsyncContextManager[S], wrap: Callable[[Portal, S], T]
-    ) -> Iterator[T]:
-        """Enter an asynchronous context manager, and leave it at the end of the block."""
-        value = self.run(context.__aenter__())
-        try:
-            yield wrap(self, value)
-        except BaseException as error:
-            if not self.run(context.__aexit__(type(error), error, error.__traceback__)):
-                raise
-        else:
-            self.run(context.__aexit__(None, None, None))
-
-    @contextmanager
-    def _loop(self) -> Iterator[asyncio.AbstractEventLoop]:
+    def _enter(self) -> asyncio.AbstractEventLoop:
         """Give the loop, which the first call starts; it goes on until every call has left."""
-        self._look_at_loop_here()
+        self._check_place()
         with self._lock:
             if self._closed:
                 raise RuntimeError(CLOSED)
             if self._thread is None or self._thread.stopped:
                 self._thread = self._start()
             self._calls += 1
-            loop = self._thread.loop
-        try:
-            yield loop
-        finally:
-            with self._lock:
-                self._calls -= 1
-                self._lock.notify_all()
-            _hold_at_exit()
+            return self._thread.loop
 
-    def _look_at_loop_here(self) -> None:
+    def _leave(self) -> None:
+        with self._lock:
+            self._calls -= 1
+            self._lock.notify_all()
+        _hold_at_exit()
+
+    def _check_place(self) -> None:
+        """Refuse, or warn of, a call from where it could only wait for itself."""
+        if sys.is_finalizing():
+            raise RuntimeError("the interpreter is ending, and its threads with it")
+        _refuse_gevent()
         here = _loop_here()
         if here is not None:
             if self._thread is not None and self._thread.loop is here:
@@ -263,7 +261,6 @@ class Portal:
             _warn_of_blocking()
 
     def _start(self) -> _LoopThread:
-        _refuse_gevent()
         thread = _LoopThread((self._loop_factory or asyncio.new_event_loop)())
         # When nobody holds the portal any more.
         weakref.finalize(self, thread.stop).atexit = False
@@ -325,6 +322,39 @@ def _run_without_loop(work: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine that finds nothing to await, since no loop has been used."""
     with suppress(StopIteration):
         work.send(None)
+
+
+class BlockingContext(Generic[S, T]):
+    """An asynchronous context manager, for a plain ``with``.
+
+    No generator: one that is collected before its end would have to wait for the loop.
+
+    Args:
+        portal: The way to the loop.
+        context: The asynchronous context manager.
+        wrap: Makes what the block gets from what the context manager gives.
+    """
+
+    def __init__(
+        self,
+        portal: Portal,
+        context: AbstractAsyncContextManager[S],
+        wrap: Callable[[Portal, S], T],
+    ) -> None:
+        self._portal = portal
+        self._context = context
+        self._wrap = wrap
+
+    def __enter__(self) -> T:
+        return self._wrap(self._portal, self._portal.run(self._context.__aenter__()))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> bool | None:
+        return self._portal.run(self._context.__aexit__(kind, error, traceback))
 
 
 class _BorrowedPortal(Portal):
@@ -397,11 +427,11 @@ def _warn_of_blocking() -> None:
 
 def _refuse_gevent() -> None:
     monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and monkey.is_module_patched("threading"):
+    if monkey is not None and any(map(monkey.is_module_patched, ("threading", "select"))):
         raise RuntimeError(
-            "gevent has patched threading, and the event loop of Gradient needs a real thread: "
-            "call it in gevent's threadpool before patching, or use AsyncGradient in a process of "
-            "its own"
+            "gevent has patched the standard library, and the event loop of Gradient needs real "
+            "threads and sockets: call it in a process that is not patched (a prefork or threaded "
+            "worker), or use AsyncGradient in one"
         )
 
 

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Unpack
 
 from .._http import RequestOptions
-from .._portal import Portal
+from .._portal import BlockingContext, Portal
 from .._response import APIResponse
 from ..resources._listings import (
     DropletType,
@@ -162,7 +162,8 @@ class BackupsResourceWithStreamingResponse:
             TypeError: A number is no ``int``.
             ValueError: A number is out of its range.
         """
-        return self._portal.entered(
+        return BlockingContext(
+            self._portal,
             self._wrapped.list(droplet_id, page=page, per_page=per_page, **options),
             StreamedResponse,
         )
@@ -188,8 +189,10 @@ class BackupsResourceWithStreamingResponse:
             TypeError: A number is no ``int``.
             ValueError: A number is out of its range.
         """
-        return self._portal.entered(
-            self._wrapped.list_policies(page=page, per_page=per_page, **options), StreamedResponse
+        return BlockingContext(
+            self._portal,
+            self._wrapped.list_policies(page=page, per_page=per_page, **options),
+            StreamedResponse,
         )
 
     def list_supported_policies(
@@ -205,8 +208,8 @@ class BackupsResourceWithStreamingResponse:
         Raises:
             APIError: The request failed; see `gradient_async.errors`.
         """
-        return self._portal.entered(
-            self._wrapped.list_supported_policies(**options), StreamedResponse
+        return BlockingContext(
+            self._portal, self._wrapped.list_supported_policies(**options), StreamedResponse
         )
 
     def retrieve_policy(
@@ -226,8 +229,8 @@ class BackupsResourceWithStreamingResponse:
             TypeError: ``droplet_id`` is no ``int``.
             ValueError: ``droplet_id`` is less than 1.
         """
-        return self._portal.entered(
-            self._wrapped.retrieve_policy(droplet_id, **options), StreamedResponse
+        return BlockingContext(
+            self._portal, self._wrapped.retrieve_policy(droplet_id, **options), StreamedResponse
         )
 
 
@@ -312,7 +315,8 @@ class GPUDropletsResourceWithStreamingResponse:
             TypeError: A number is no ``int``.
             ValueError: A number is out of its range, or the filters cannot be combined.
         """
-        return self._portal.entered(
+        return BlockingContext(
+            self._portal,
             self._wrapped.list(
                 type=type, tag_name=tag_name, name=name, page=page, per_page=per_page, **options
             ),
