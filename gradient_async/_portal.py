@@ -439,23 +439,36 @@ class BlockingIterator(Generic[T]):
     """The results of an asynchronous stream, for a plain ``for``.
 
     It crosses to the loop once for all results that are there. It can be left early; ``with`` also
-    waits until what was being fetched has ended.
+    waits until what was being fetched has ended. Threads can share it: each result goes to one.
     """
 
     def __init__(self, portal: Portal, stream: ResultStream[T]) -> None:
         self._portal = portal
         self._stream = stream
         self._taken: deque[T] = deque()
+        self._broken = False
+        self._lock = threading.RLock()
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> T:
-        if not self._taken:
-            self._taken.extend(self._portal.run(self._stream.take()))
-        if not self._taken:
-            raise StopIteration
-        return self._taken.popleft()
+        with self._lock:
+            if not self._taken:
+                self._take_batch()
+            if not self._taken:
+                raise StopIteration
+            return self._taken.popleft()
+
+    def _take_batch(self) -> None:
+        if self._broken:
+            raise RuntimeError("an interruption or an error ended this iteration: start a new one")
+        self._broken = True  # until the results are here: whatever interrupts may lose them
+        self._taken.extend(self._batch())
+        self._broken = False
+
+    def _batch(self) -> list[T]:
+        return self._portal.run(self._stream.take())
 
     def close(self) -> None:
         """Cancel what is being fetched. Results that are there already can still be taken."""
@@ -535,12 +548,12 @@ class BlockingFanOut(BlockingIterator[T]):
         """The IDs without a result so far; see `FanOut.missing`."""
         return self._fan_out.missing
 
-    def __next__(self) -> T:
-        if self._feed is not None and not self._taken:
-            fetched = self._feed.fetch()
-            self._taken.extend(self._portal.run(self._take(self._feed, fetched)))
-            self._feed.answered(len(self._taken))
-        return super().__next__()
+    def _batch(self) -> list[T]:
+        if self._feed is None:
+            return super()._batch()
+        batch = self._portal.run(self._take(self._feed, self._feed.fetch()))
+        self._feed.answered(len(batch))
+        return batch
 
     async def _take(self, feed: _Feed, fetched: list[int | None]) -> list[T]:
         feed.put(fetched)

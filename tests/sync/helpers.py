@@ -1,0 +1,149 @@
+"""Clients, threads, signals and processes for the tests of the blocking client."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import gradient_async
+from gradient_async import Gradient
+from gradient_async.testing import Simulator
+
+T = TypeVar("T")
+
+PACKAGE_HOME = str(Path(gradient_async.__file__).parents[1])
+PATIENCE = 30.0
+"""Seconds after which a test fails instead of waiting on; nothing is expected to take them."""
+
+
+class Clients:
+    """Makes clients of one simulator, and remembers them."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._made: list[Gradient] = []
+
+    def make(self, **options: Any) -> Gradient:
+        """Make a client; without a rate limit unless one is given."""
+        options = {"rate_limit": None, **options}
+        client = Gradient(self._simulator.token, base_url=self._simulator.url, **options)
+        self._made.append(client)
+        return client
+
+    def close(self) -> None:
+        """Close all of them."""
+        for client in self._made:
+            client.close()
+
+
+class Call(threading.Thread, Generic[T]):
+    """A call in a thread of its own, begun at once."""
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        super().__init__(daemon=True)
+        self._function = function
+        self._result: list[T] = []
+        self.error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Make the call."""
+        try:
+            self._result.append(self._function())
+        except BaseException as error:
+            self.error = error
+
+    def result(self) -> T:
+        """Wait for what the call gives, and raise what it raises."""
+        self.join(PATIENCE)
+        assert not self.is_alive(), "the call has not ended"
+        if self.error is not None:
+            raise self.error
+        return self._result[0]
+
+
+@contextmanager
+def signalled(when: Callable[[], object], number: int = signal.SIGINT) -> Iterator[None]:
+    """Send a signal to the main thread as soon as ``when`` returns, which runs in a thread."""
+    main = threading.main_thread().ident
+    assert main is not None
+
+    def wait_and_send() -> None:
+        when()
+        signal.pthread_kill(main, number)
+
+    waiting = Call(wait_and_send)
+    yield
+    waiting.result()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that tells nobody when it comes true."""
+    pause = threading.Event()
+    for _ in range(int(PATIENCE / 0.002)):
+        if condition():
+            return
+        pause.wait(0.002)
+    raise AssertionError("it has not come true")
+
+
+def loop_threads() -> list[threading.Thread]:
+    """Give the threads of this process that run the loop of a blocking client."""
+    return [thread for thread in threading.enumerate() if thread.name == "gradient-async"]
+
+
+def open_files() -> int:
+    """Count the files and sockets that this process has open."""
+    gc.collect()
+    return len(os.listdir("/dev/fd"))
+
+
+class Scripts:
+    """Runs the scripts in ``scripts/`` in processes of their own, against a simulator."""
+
+    def __init__(self, simulator: Simulator, droplet_id: int) -> None:
+        self._environment = {
+            **os.environ,
+            "DIGITALOCEAN_ACCESS_TOKEN": simulator.token,
+            "GRADIENT_BASE_URL": simulator.url,
+            "DROPLET_ID": str(droplet_id),
+            "PYTHONPATH": PACKAGE_HOME,
+        }
+
+    def start(
+        self, name: str, *arguments: str, options: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
+        """Start a script."""
+        path = Path(__file__).parent / "scripts" / f"{name}.py"
+        return subprocess.Popen(
+            [sys.executable, *options, str(path), *arguments],
+            env=self._environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, name: str, *arguments: str, options: Sequence[str] = ()) -> list[str]:
+        """Run a script that has to end well and in silence; the words that it printed."""
+        return ended_well(self.start(name, *arguments, options=options))
+
+
+def ended_well(process: subprocess.Popen[str]) -> list[str]:
+    """Wait for a script that has to end well and in silence; the words that it printed."""
+    with process:
+        try:
+            printed, complaints = process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    assert (process.returncode, complaints) == (0, "")
+    return printed.split()
