@@ -33,9 +33,10 @@ def main(args: Sequence[str] | None = None) -> int:
 
         return run(sys.argv[1:] if args is None else args)
     except ModuleNotFoundError as error:
-        if error.name not in {"click", "rich", "jinja2", "plotly"}:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in {"click", "rich", "jinja2", "plotly"}:
             raise
         sys.stderr.write(
-            f"gradient-async: {error.name} is not installed: pip install 'gradient-async[cli]'\n"
+            f"gradient-async: {missing} is not installed: pip install 'gradient-async[cli]'\n"
         )
         return 2

@@ -24,7 +24,6 @@ from .problems import INTERRUPTED, one_line
 
 __all__ = ["app", "run"]
 
-BROKEN_PIPE = 141
 BUG = 70
 
 
@@ -228,8 +227,8 @@ def run(args: Sequence[str]) -> int:
         return _told(one_line(error), error.exit_code, args)
     except (click.Abort, KeyboardInterrupt):
         return _told("gradient-async: interrupted", INTERRUPTED, args)
-    except BrokenPipeError:
-        return BROKEN_PIPE
+    except ModuleNotFoundError:
+        raise
     except Exception as error:
         return _told(f"gradient-async: unexpected {error!r}; --debug shows where", BUG, args)
     return int(code or 0)

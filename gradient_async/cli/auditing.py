@@ -19,7 +19,8 @@ from .layouts import error_text
 from .options import Connection, Destination
 from .output import open_output, written_to
 from .problems import FAILED, OK
-from .run import Run, tell
+from .run import Run
+from .terminal import tell
 from .text import count_of, duration, gigabytes
 
 __all__ = ["Rules", "audit_layout", "headline", "rules_of", "run_audit"]

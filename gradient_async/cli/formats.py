@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import csv
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any, Final, Generic, TextIO, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, TypeVar
 
+import attrs
 import msgspec
 
 from .columns import Column, Layout, as_csv
@@ -68,14 +69,18 @@ class _Kept(Writer[R]):
 class TableWriter(_Kept[R]):
     """A table for people."""
 
-    def end(self, order: Sequence[int] = ()) -> None:
-        """Write the table."""
+    def __init__(self, output: Output, layout: Layout[R, Any]) -> None:
+        super().__init__(output, layout)
         from .table import write_table
 
+        self._write = write_table
+
+    def end(self, order: Sequence[int] = ()) -> None:
+        """Write the table."""
         results = self.in_order(order)
         self.output.stream.writelines(f"{line}\n" for line in self.layout.heading(results))
         rows = [row for shown in self.layout.listed(results) for row in self.layout.rows(shown)]
-        write_table(self.output, self.layout.shown(), rows, chosen=bool(self.layout.chosen))
+        self._write(self.output, self.layout.shown(), rows, chosen=bool(self.layout.chosen))
 
 
 class JsonWriter(_Kept[R]):
@@ -108,7 +113,7 @@ class CsvWriter(Writer[R]):
     def __init__(self, output: Output, layout: Layout[R, Any]) -> None:
         super().__init__(output, layout)
         self._columns: list[Column[Any]] = layout.exported()
-        self._write = csv.writer(_Cleaned.of(output), lineterminator="\n").writerow
+        self._write = csv.writer(_CsvLines(_writing(output)), lineterminator="\r\n").writerow
         self._write([column.name for column in self._columns])
 
     def add(self, result: R) -> None:
@@ -118,22 +123,22 @@ class CsvWriter(Writer[R]):
         self.output.stream.flush()
 
 
-class _Cleaned:
-    """A terminal that gets no control characters but line ends."""
+@attrs.frozen
+class _CsvLines:
+    r"""Ends rows with ``\n``. The module `csv` is told ``\r\n``, or it would not quote a ``\r``."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    _write: Callable[[str], object]
 
-    @classmethod
-    def of(cls, output: Output) -> TextIO | _Cleaned:
-        return cls(output.stream) if output.is_terminal else output.stream
-
-    def write(self, text: str) -> int:
-        return self._stream.write("\n".join(map(clean, text.split("\n"))))
+    def write(self, row: str) -> None:
+        self._write(row.removesuffix("\r\n") + "\n")
 
 
-def _writing(output: Output) -> Any:
-    return _Cleaned.of(output).write
+def _writing(output: Output) -> Callable[[str], object]:
+    """Give what writes text; a terminal gets no control characters but line ends."""
+    write = output.stream.write
+    if not output.is_terminal:
+        return write
+    return lambda text: write("\n".join(map(clean, text.split("\n"))))
 
 
 _WRITERS: Final[dict[str, type[Writer[Any]]]] = {

@@ -16,8 +16,9 @@ from .options import Connection, Destination, Format
 from .output import Output, open_output, written_to
 from .problems import Problem
 from .resume import Resumed
-from .run import Run, ask, exit_code, most_named, report, tell
+from .run import Run, ask, exit_code, report
 from .session import check, run_in_loop
+from .terminal import most_named, tell
 
 __all__ = ["Job", "perform"]
 

@@ -16,7 +16,7 @@ from typing import Final, Protocol, TextIO
 
 import click
 
-from .problems import Problem
+from .problems import READER_GONE, Problem
 from .text import clean
 
 __all__ = [
@@ -226,14 +226,15 @@ def written_to(output: Output, *, keep: bool) -> Iterator[None]:
         keep: Whether a part of it is of use.
 
     Raises:
-        Problem: It could not be written. A reader that went away is a `BrokenPipeError`.
+        Problem: It could not be written.
+        click.exceptions.Exit: The reader of a pipe went away, as ``head`` does.
     """
     try:
         yield
     except OSError as error:
         output.abandon(keep=keep)
         if isinstance(error, BrokenPipeError):
-            raise
+            raise click.exceptions.Exit(READER_GONE) from None
         raise Problem(f"cannot write {output.name}: {error.strerror}") from error
     except BaseException:
         output.abandon(keep=keep)

@@ -8,13 +8,24 @@ import click
 
 from .text import clean
 
-__all__ = ["FAILED", "INCOMPLETE", "INTERRUPTED", "OK", "USAGE", "Problem", "one_line"]
+__all__ = [
+    "FAILED",
+    "INCOMPLETE",
+    "INTERRUPTED",
+    "OK",
+    "READER_GONE",
+    "USAGE",
+    "Problem",
+    "one_line",
+]
 
 OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 INCOMPLETE: Final = 3
 INTERRUPTED: Final = 130
+READER_GONE: Final = 141
+"""What shells show for a program that SIGPIPE ended."""
 
 
 class Problem(click.ClickException):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Final, Generic, Literal, TypeAlias, TypeVar
+from typing import Generic, Literal, TypeAlias, TypeVar
 
 import attrs
-import click
 
 from .. import AsyncGradient, GradientError
 from .layouts import error_text
@@ -16,14 +14,12 @@ from .options import Connection
 from .problems import FAILED, INCOMPLETE, INTERRUPTED, OK
 from .progress import Tally, progress_bar
 from .session import open_client
-from .text import clean, count_of, named
+from .text import count_of, named
 
-__all__ = ["Run", "ask", "exit_code", "report", "tell"]
+__all__ = ["Run", "ask", "exit_code", "report"]
 
 R = TypeVar("R")
 Ending: TypeAlias = Literal["interrupted", "deadline"] | GradientError | None
-MOST_NAMED: Final = 20
-"""How many Droplets a terminal is shown; a log gets the names of all."""
 
 
 @attrs.define
@@ -138,14 +134,3 @@ def _rest(run: Run[R], most: int | None) -> str:
         )
     missing = run.missing
     return f"{count_of(len(missing), 'Droplet')} not listed: {named(missing, most)}"
-
-
-def tell(lines: Iterator[str] | Sequence[str], **style: bool | str) -> None:
-    """Write lines to stderr, in colour if it is a terminal."""
-    for line in lines:
-        click.secho(clean(line), err=True, **style)  # type: ignore[arg-type]
-
-
-def most_named() -> int | None:
-    """Tell how many Droplets are named on stderr."""
-    return MOST_NAMED if sys.stderr.isatty() else None

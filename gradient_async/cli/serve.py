@@ -9,6 +9,7 @@ import click
 from ..testing import Simulator, run_forever
 from .demo import demo_fleet
 from .problems import OK, Problem
+from .terminal import tell
 from .text import count_of
 
 __all__ = ["serve"]
@@ -49,4 +50,4 @@ def _announce(simulator: Simulator) -> None:
     click.echo(f"export GRADIENT_BASE_URL={simulator.url}")
     click.echo(f"export DIGITALOCEAN_ACCESS_TOKEN={simulator.token}")
     number = count_of(len(simulator.fleet.droplets), "Droplet")
-    click.secho(f"Serving {number}. Ctrl-C ends it.", err=True, dim=True)
+    tell([f"Serving {number}. Ctrl-C ends it."], dim=True)

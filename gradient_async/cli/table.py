@@ -5,7 +5,6 @@ rich measures the text; its `rich.table` would take 36 s for 42,000 rows.
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
@@ -16,6 +15,7 @@ from rich.cells import cell_len, set_cell_size
 
 from .columns import Column, as_text
 from .output import Output
+from .terminal import may_colour
 
 __all__ = ["Width", "fitting", "table_lines", "write_table"]
 
@@ -138,6 +138,6 @@ def write_table(
 ) -> None:
     """Write a table; the arguments are those of `table_lines`."""
     available = shutil.get_terminal_size().columns if output.is_terminal else None
-    colour = output.is_terminal and not os.environ.get("NO_COLOR")
+    colour = may_colour(output.stream)
     lines = table_lines(columns, rows, available, colour=colour, chosen=chosen)
     output.stream.writelines(f"{line}\n" for line in lines)

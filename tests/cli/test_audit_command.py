@@ -1,0 +1,121 @@
+"""``audit``: its exit codes, which people's cron jobs hang on, and its output."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+from gradient_async.audit import DropletAudit, Finding
+from gradient_async.cli.auditing import audit_layout, rules_of
+from gradient_async.testing import Fault, Simulator
+
+from .commands import CONTROL, Cli
+
+
+def protected(simulator: Simulator) -> str:
+    """Give the ID of a Droplet whose newest backup is a daily one of today or yesterday."""
+    return str(next(iter(simulator.fleet.droplets)))
+
+
+def test_a_protected_fleet_is_code_0(cli: Cli, simulator: Simulator) -> None:
+    """The table has nothing to list, and says so by its figures."""
+    done = cli("audit", protected(simulator))
+    assert done.code == 0
+    counts, figures = done.out.splitlines()[:2]
+    assert counts == "1 Droplet: 1 ok"
+    assert figures.startswith("100.0 % protected · 7 backups")
+    assert "0 with findings" in done.told()
+
+
+def test_findings_are_code_1_and_the_worst_is_first(cli: Cli, simulator: Simulator) -> None:
+    """The table lists what is not well; csv and jsonl have every Droplet."""
+    done = cli("audit")
+    assert done.code == 1
+    table = done.out.partition("\n\n")[2].splitlines()[2:]
+    found = [line.split()[1] for line in table]
+    assert set(found) >= {"disabled", "never", "overdue"}
+    assert "ok" not in found
+    assert found == sorted(found, key=lambda name: -Finding(name).severity)
+    assert not CONTROL.search(done.out)
+    assert len(cli("audit", "-f", "jsonl").lines) == len(simulator.fleet.droplets)
+
+
+def test_all_lists_those_that_are_well_too(cli: Cli, simulator: Simulator) -> None:
+    """For who wants to see what was looked at."""
+    done = cli("audit", "--all")
+    rows = done.out.partition("\n\n")[2].splitlines()[2:]
+    assert len(rows) == len(simulator.fleet.droplets)
+
+
+def test_fail_on_chooses_what_counts(cli: Cli, simulator: Simulator) -> None:
+    """What does not count is still listed."""
+    done = cli("audit", "--fail-on", "error,unknown_plan", "-f", "csv")
+    assert done.code == 0
+    findings = {row["finding"] for row in csv.DictReader(io.StringIO(done.out))}
+    assert "disabled" in findings
+    assert cli("audit", "--fail-on", "disabled").code == 1
+
+
+def test_max_age_is_stricter_than_the_plan(cli: Cli, simulator: Simulator) -> None:
+    """A daily backup is not recent enough for who wants one of the last minute."""
+    done = cli("audit", protected(simulator), "--max-age", "1s", "-f", "json")
+    assert done.code == 1
+    audited = json.loads(done.out)
+    assert audited["droplets"][0]["finding"] == "overdue"
+    assert audited["summary"]["max_age_seconds"] == 1
+
+
+def test_a_droplet_that_fails_is_a_finding(
+    cli: Cli, simulator: Simulator, droplet_ids: list[int]
+) -> None:
+    """One of two Droplets; the other is judged all the same."""
+    first, fifth = droplet_ids[0], droplet_ids[8]
+    simulator.faults.add(Fault.status(403), path=rf"/{first}/backups$", times=None)
+    done = cli("audit", str(first), str(fifth), "-f", "json")
+    assert done.code == 1
+    findings = {entry["droplet_id"]: entry["finding"] for entry in json.loads(done.out)["droplets"]}
+    assert findings == {first: "error", fifth: "ok"}
+
+
+def test_csv_columns_are_those_of_the_library(cli: Cli, simulator: Simulator) -> None:
+    """Output for machines has the names and values of `DropletAudit.to_dict`."""
+    done = cli("audit", protected(simulator), "-f", "csv")
+    [row] = csv.DictReader(io.StringIO(done.out))
+    [document] = json.loads(cli("audit", protected(simulator), "-f", "json").out)["droplets"]
+    assert list(row) == list(document)
+    texts = {name: "" if value is None else str(value) for name, value in document.items()}
+    differing = {name for name in row if row[name] != texts[name]}
+    assert differing <= {"age_seconds", "reason"}  # a second may pass between the two
+
+
+def test_the_library_has_no_field_that_csv_lacks() -> None:
+    """Also when one is added."""
+    audit = DropletAudit(droplet_id=1, finding=Finding.OK, reason="")
+    layout = audit_layout(rules_of(None, 0.0, None))
+    assert [column.name for column in layout.exported()] == list(audit.to_dict())
+
+
+def test_an_audit_that_is_cut_short_is_code_3(
+    cli: Cli, simulator: Simulator, droplet_ids: list[int]
+) -> None:
+    """What is not known is not taken for protected, and no report claims to be whole."""
+    pytest.importorskip("plotly")
+    simulator.faults.add(Fault.hold(), path=rf"/{droplet_ids[0]}/backups$")
+    done = cli("audit", *map(str, droplet_ids[:2]), "--deadline", "1s", "--html", "report.html")
+    assert done.code == 3
+    assert f"not listed: {droplet_ids[0]}" in done.err
+    assert "no report was written" in done.err
+    assert list(cli.directory.iterdir()) == []
+
+
+def test_the_report_is_written_beside_the_output(cli: Cli, simulator: Simulator) -> None:
+    """--html adds a page; stdout is as without it."""
+    pytest.importorskip("plotly")
+    done = cli("audit", protected(simulator), "--html", "report.html", "-f", "jsonl")
+    assert (done.code, len(done.lines)) == (0, 1)
+    assert "report: report.html" in done.err
+    page = (cli.directory / "report.html").read_text("utf-8")
+    assert page.startswith("<!DOCTYPE html>") or page.lower().startswith("<!doctype html>")

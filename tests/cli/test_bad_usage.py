@@ -1,0 +1,212 @@
+"""What a user gets wrong: one clear line on stderr, exit code 2, nothing asked, nothing written."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import gradient_async
+from gradient_async.cli import main
+from gradient_async.testing import Simulator
+
+from .commands import CONTROL, Cli
+
+
+@pytest.fixture(autouse=True)
+def in_empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No file is found or left by chance."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is a token, and an API that must not be asked."""
+    monkeypatch.setenv("DIGITALOCEAN_ACCESS_TOKEN", "a-token")
+    monkeypatch.setenv("GRADIENT_BASE_URL", "http://127.0.0.1:9")
+
+
+def told(capsys: pytest.CaptureFixture[str], *args: str) -> str:
+    """Run a command that is refused, and give its one line."""
+    assert main(args) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert not CONTROL.search(err)
+    assert "Traceback" not in err
+    return err.rstrip("\n")
+
+
+@pytest.mark.usefixtures("token")
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        (["backups", "abc"], "'abc' is no Droplet ID: a whole number from 1"),
+        (["backups", "0"], "'0' is no Droplet ID"),
+        (["backups", "1/../account"], "is no Droplet ID"),
+        (["backups", "\uff11\uff12"], "is no Droplet ID"),
+        (["backups", "--format", "xml"], "'xml' is not one of 'table', 'json', 'jsonl', 'csv'"),
+        (["backups", "--columns", "droplet_id,colour"], "no column 'colour': there are droplet_id"),
+        (["backups", "--columns", "error,error"], "is no list of different names"),
+        (["backups", "-f", "json", "--columns", "error"], "--columns is for table and csv"),
+        (["backups", "--concurrency", "0"], "'--concurrency'"),
+        (["backups", "--deadline", "soon"], "'soon' is no time span such as 90s"),
+        (["backups", "--deadline", "0"], "'0' is no time span"),
+        (["backups", "--simulate", "--base-url", "http://[::1]"], "so --base-url cannot be given"),
+        (["backups", "--base-url", "http://api.example.com"], "would send the token in clear text"),
+        (["backups", "--base-url", "api.example.com"], "base_url must be an https:// URL"),
+        (["backups", "--token-file", "no-such-file"], "cannot read the token file no-such-file"),
+        (["backups", "--resume", "none.jsonl"], "cannot resume none.jsonl: there is no such file"),
+        (["backups", "--resume", "none.jsonl", "-f", "csv"], "--resume writes jsonl"),
+        (["backups", "--output", "no/such/directory"], "cannot write no/such/directory: No such"),
+        (["backups", "--output", "."], "cannot write .: Is a directory"),
+        (["audit", "--fail-on", "tired"], "no finding 'tired': there are unknown_plan, short"),
+        (["audit", "--max-age", "-1h"], "'-1h' is no time span"),
+        (["simulate", "--limit", "many"], "'many' is no rate limit such as 250/60"),
+        (["simulate", "--port", "70000"], "'--port'"),
+        (["restore"], "No such command 'restore'"),
+        (["backups", "--token", "secret"], "No such option"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(
+    args: list[str], expected: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The line names what is wrong and, where there is a choice, what would be right."""
+    assert expected in told(capsys, *args)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["backups", "policies", "supported-policies", "audit"])
+def test_a_missing_token_says_what_to_set(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The variable is named, and so are the two ways without it."""
+    line = told(capsys, command)
+    assert "set the environment variable DIGITALOCEAN_ACCESS_TOKEN" in line
+    assert "--token-file" in line
+    assert "--simulate" in line
+
+
+def test_token_files_that_hold_no_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Empty, no text, two lines: what is in the file is never shown."""
+    for content, expected in (
+        (b"\n", "is empty"),
+        (b"\xff\xfe", "not a text file"),
+        (b"secret\nand-more\n", "the access token has a line break"),
+    ):
+        (tmp_path / "token").write_bytes(content)
+        line = told(capsys, "backups", "--token-file", "token")
+        assert expected in line
+        assert "secret" not in line
+
+
+def test_the_token_is_read_from_a_file(cli: Cli, simulator: Simulator) -> None:
+    """White space around it does not count, and the variable is not looked at."""
+    (cli.directory / "token").write_text(f"\n {simulator.token}\n")
+    done = cli("supported-policies", "--token-file", "token", DIGITALOCEAN_ACCESS_TOKEN="wrong")
+    assert done.code == 0
+
+
+def test_a_wrong_token_and_an_api_out_of_reach_are_code_3(cli: Cli) -> None:
+    """Neither is wrong usage, and neither means that Droplets are unprotected."""
+    done = cli("backups", DIGITALOCEAN_ACCESS_TOKEN="wrong")
+    assert (done.code, done.out) == (3, "")
+    assert "401 unauthorized" in done.told()
+    done = cli("audit", "-o", "out", GRADIENT_BASE_URL="http://127.0.0.1:9")
+    assert (done.code, done.out) == (3, "")
+    assert "Cannot connect" in done.told()
+    assert list(cli.directory.iterdir()) == []
+
+
+def test_debug_shows_the_traceback(cli: Cli) -> None:
+    """Which is otherwise nobody's business."""
+    done = cli("backups", "--debug", "--token-file", "none")
+    assert done.code == 2
+    assert "Traceback (most recent call last)" in done.err
+    assert "FileNotFoundError" in done.err
+    assert done.err.splitlines()[-1].startswith("gradient-async: cannot read the token file")
+
+
+def test_a_bug_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What nobody expected has an exit code of its own, and the way to see more."""
+
+    def broken(**_: object) -> int:
+        raise ZeroDivisionError("by\x1b zero")
+
+    monkeypatch.setattr("gradient_async.cli.serve.serve", broken)
+    assert main(["simulate"]) == 70
+    assert capsys.readouterr().err.splitlines() == [
+        "gradient-async: unexpected ZeroDivisionError('by\\x1b zero'); --debug shows where"
+    ]
+
+
+def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """It names the commands, the exit codes, and how completion is had."""
+    assert main([]) == 0
+    shown = capsys.readouterr().out
+    for expected in ("supported-policies", "Exit codes:", "_GRADIENT_ASYNC_COMPLETE=bash_source"):
+        assert expected in shown
+
+
+@pytest.mark.parametrize(
+    "command", ["backups", "policies", "supported-policies", "audit", "simulate"]
+)
+def test_each_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An example says more than a list of options."""
+    assert main([command, "--help"]) == 0
+    examples = capsys.readouterr().out.partition("Example")[2]
+    assert f"gradient-async {command}" in examples
+
+
+def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is that of the package."""
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"gradient-async, version {gradient_async.__version__}\n"
+
+
+def test_the_installed_script_completes_its_commands() -> None:
+    """What the help says about completion works."""
+    script = shutil.which("gradient-async", path=str(Path(sys.executable).parent))
+    if script is None:
+        pytest.skip("the package is not installed beside this Python")
+    run = subprocess.run(
+        [script],
+        env={
+            "_GRADIENT_ASYNC_COMPLETE": "bash_complete",
+            "COMP_WORDS": "gradient-async su",
+            "COMP_CWORD": "1",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.stdout == "plain,supported-policies\n"
+
+
+def test_help_loads_neither_the_http_client_nor_the_terminal_library() -> None:
+    """So it is there at once."""
+    code = (
+        "import sys; from gradient_async.cli import main; main(['backups', '--help']);"
+        "print(*sys.modules, file=sys.stderr)"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"aiohttp", "asyncio", "rich", "msgspec", "plotly"} & set(run.stderr.split())
+
+
+@pytest.mark.parametrize("missing", ["click", "rich"])
+def test_a_missing_extra_is_named(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Who installed the package without its command line is told what to install."""
+    for name in [name for name in sys.modules if name.startswith("gradient_async.cli.")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in [name for name in sys.modules if name.split(".")[0] == missing]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(["policies", "--simulate"]) == 2
+    assert (
+        f"{missing} is not installed: pip install 'gradient-async[cli]'" in capsys.readouterr().err
+    )

@@ -1,0 +1,232 @@
+"""The pure parts: texts, columns, widths, estimates, exports that are read again."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import attrs
+import click
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from gradient_async import RateLimitStatus, WindowStatus
+from gradient_async.cli import columns, options, text
+from gradient_async.cli.problems import Problem
+from gradient_async.cli.progress import Tally, seconds_left, state_of
+from gradient_async.cli.resume import finished_lines
+from gradient_async.cli.table import GAP, Width, fitting, table_lines
+
+NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
+NO_LIMIT = RateLimitStatus(None, None, None, (), None, 0)
+
+
+def limited(used: int, limit: int = 250, seconds: float = 60.0) -> RateLimitStatus:
+    """Give the status of one window."""
+    return attrs.evolve(NO_LIMIT, windows=(WindowStatus(limit, seconds, used, 0),))
+
+
+@given(st.text())
+@example("\udc80")
+def test_cleaned_text_can_be_printed(given_text: str) -> None:
+    """Whatever it was; and what could be printed stays as it was."""
+    cleaned = text.clean(given_text)
+    assert cleaned.isprintable()
+    cleaned.encode("utf-8")
+    assert not given_text.isprintable() or cleaned == given_text
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [
+        (timedelta(), "0 s"),
+        (timedelta(seconds=119), "119 s"),
+        (timedelta(minutes=2), "2 min"),
+        (timedelta(minutes=119), "119 min"),
+        (timedelta(hours=47), "47 h"),
+        (timedelta(days=10, hours=23), "10 d"),
+        (-timedelta(hours=3), "-3 h"),
+    ],
+)
+def test_time_spans(span: timedelta, expected: str) -> None:
+    """One unit, of which there are at least two."""
+    assert text.duration(span) == expected
+
+
+def test_lists_of_droplets_are_cut_where_a_person_reads_them() -> None:
+    """A log names all of them."""
+    assert text.named(range(1, 5), most=2) == "1, 2 and 2 more"
+    assert text.named(range(1, 5)) == "1, 2, 3, 4"
+    assert text.named([], most=2) == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "exported"),
+    [
+        (None, "", ""),
+        (False, "no", "false"),
+        (0, "0", "0"),
+        (1234.5, "1,234.50", "1234.5"),
+        ([], "", ""),
+        ([0, 4], "0 4", "0 4"),
+        ("a\x1bb", "a\\x1bb", "a\x1bb"),
+        (timedelta(hours=26), "26 h", "93600"),
+        (
+            datetime(2026, 9, 1, 2, 3, 4, tzinfo=timezone(timedelta(hours=2))),
+            "2026-09-01 00:03",
+            "2026-09-01T00:03:04Z",
+        ),
+    ],
+)
+def test_values_in_tables_and_csv(value: object, shown: str, exported: str) -> None:
+    """Zero and ``false`` are values; times are UTC; a program gets everything as it was."""
+    assert columns.as_text(value) == shown
+    assert columns.as_csv(value) == exported
+
+
+@pytest.mark.parametrize(
+    ("given_text", "seconds"),
+    [("90", 90), ("90s", 90), ("1.5h", 5400), ("15m", 900), ("2d", 172_800)],
+)
+def test_time_spans_of_options(given_text: str, seconds: float) -> None:
+    """A number is seconds; the units are those of sleep(1)."""
+    assert options.duration(given_text) == seconds
+
+
+@given(st.text(max_size=8))
+def test_what_is_no_time_span_is_refused(given_text: str) -> None:
+    """Everything is either more than nothing or refused."""
+    seconds = 1.0
+    with suppress(click.BadParameter):
+        seconds = options.duration(given_text)
+    assert seconds > 0
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda least, more, keep: Width(least + more, least, keep),
+            st.integers(1, 30),
+            st.integers(0, 30),
+            st.booleans(),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(1, 200),
+)
+def test_a_table_fits_or_has_one_column_left(widths: list[Width], available: int) -> None:
+    """No column is wider than its text or narrower than it may be."""
+    fitted = fitting(widths, available)
+    there = [width for width in fitted if width]
+    assert len(there) == 1 or sum(there) + GAP * (len(there) - 1) <= available
+    assert there
+    for width, given_width in zip(widths, fitted, strict=True):
+        assert given_width == 0 or width.least <= given_width <= width.full
+    kept = [width.keep for width, there in zip(widths, fitted, strict=True) if there]
+    left_out = [width.keep for width, there in zip(widths, fitted, strict=True) if not there]
+    assert not any(left_out) or all(kept)
+
+
+def lines_of(rows: list[dict[str, Any]], available: int | None = None, **looks: Any) -> list[str]:
+    """Give a table of two columns, the second of which may be cut."""
+    shown = (
+        columns.Column[dict[str, Any]]("first", lambda row: row.get("a"), right=True),
+        columns.Column[dict[str, Any]]("second", lambda row: row.get("b"), least=4),
+    )
+    return list(table_lines(shown, rows, available, colour=False, **looks))
+
+
+def test_a_table_is_aligned_by_what_is_seen() -> None:
+    """A wide letter takes two places; numbers are aligned to the right."""
+    assert lines_of([{"a": 1, "b": "日本"}, {"a": 10_000, "b": "x"}]) == [
+        "first  second",
+        "─────  ──────",
+        "    1  日本",
+        "10000  x",
+    ]
+
+
+def test_what_is_cut_shows_it() -> None:
+    """The column that may be cut has the room that is left."""
+    assert lines_of([{"a": 1, "b": "abcdefghij"}], 12)[2] == "    1  abcd…"
+
+
+def test_an_empty_column_is_left_out_unless_it_was_asked_for() -> None:
+    """A table without rows has all its headings."""
+    assert lines_of([{"a": 1}])[0] == "first"
+    assert lines_of([{"a": 1}], chosen=True)[0] == "first  second"
+    assert lines_of([]) == ["first  second", "─────  ──────"]
+
+
+def test_the_rest_takes_as_long_as_the_pace_so_far_tells() -> None:
+    """Without a limit; and nothing is said where there is nothing to go by."""
+    assert seconds_left(100, 50.0, NO_LIMIT, NOW) == 2.0
+    assert seconds_left(100, 0.0, NO_LIMIT, NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("left", "used", "expected"),
+    [(100, 0, 1.0), (250, 250, 60.0), (251, 250, 120.0), (5000, 250, 1200.0)],
+)
+def test_the_rest_takes_as_long_as_the_limit_demands(left: int, used: int, expected: float) -> None:
+    """However fast the first burst was: 250 a minute are 20 minutes for 5,000."""
+    assert seconds_left(left, 100.0, limited(used), NOW) == expected
+
+
+def test_a_pause_is_the_beginning_of_the_rest() -> None:
+    """Ten seconds from now the first window frees up, and one more is needed after it."""
+    paused = attrs.evolve(limited(250), paused_until=NOW + timedelta(seconds=10), waiting=3)
+    assert seconds_left(251, 100.0, paused, NOW) == 70.0
+
+
+def test_the_state_beside_the_bar() -> None:
+    """The most important first, so that a narrow terminal has it."""
+    assert state_of(Tally(), 0.0, NO_LIMIT, NOW) == ["0"]
+    paused = attrs.evolve(limited(250), paused_until=NOW + timedelta(seconds=10), waiting=3)
+    parts = state_of(Tally(total=300, done=250, failed=2), 5.0, paused, NOW)
+    assert parts[:2] == ["250/300", "2 failed"]
+    assert parts[2].startswith("rate limit: waits until ")
+    assert parts[3:] == ["50/s", "10 s left"]
+    assert state_of(Tally(total=3, done=3), 5.0, NO_LIMIT, NOW) == ["3/3", "0.6/s"]
+
+
+def line(droplet_id: int, **changes: object) -> bytes:
+    """Give a line of an export."""
+    entry = {"droplet_id": droplet_id, "backups": [{"id": 1}], "error": None}
+    return json.dumps(entry | changes).encode() + b"\n"
+
+
+def finished(*lines: bytes) -> list[int]:
+    """Name the Droplets that an export need not be asked for again."""
+    return [found.droplet_id for found in finished_lines(lines, "out.jsonl")]
+
+
+def test_droplets_of_an_export_need_not_be_asked_for_again() -> None:
+    """Except those that failed; one that comes twice counts once, an empty line not at all."""
+    failed = line(2, backups=[], error={"type": "APIError"})
+    assert finished(line(1), b"\n", failed, line(3), line(1)) == [1, 3]
+
+
+@given(st.integers(0, len(line(7)) - 1))
+def test_a_line_that_was_cut_off_anywhere_is_asked_for_again(end: int) -> None:
+    """Unless only its end is missing, it does not count, and it is no error."""
+    assert finished(line(1), line(7)[:end]) == ([1, 7] if end == len(line(7)) - 1 else [1])
+
+
+def test_lines_stay_as_they_were() -> None:
+    """Byte for byte, except for the end of the line."""
+    [kept] = finished_lines([line(1).strip() + b"\r\n"], "out.jsonl")
+    assert kept.line == line(1).strip()
+
+
+@pytest.mark.parametrize(
+    "wrong", [b"{}\n", b"[]\n", b"droplet,backup\n", b'{"droplet_id": "1"}\n', b"\xff\n"]
+)
+def test_what_is_no_export_is_refused_by_line(wrong: bytes) -> None:
+    """The line is named, so that it can be looked at."""
+    with pytest.raises(Problem, match=r"line 2 of out\.jsonl is not what"):
+        finished(line(1), wrong, line(2))

@@ -1,0 +1,129 @@
+"""What a person sees: the bar, colours, what fits; and what is never seen in a pipe."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from gradient_async.testing import Fault, Simulator
+
+from .commands import COMMAND, CONTROL, Cli, environment
+
+COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38;[\d;]+)m")
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+def plain(shown: str) -> list[str]:
+    """Give the lines that stay when the bar is gone, without colours."""
+    after_bar = shown.rpartition("\x1b[?25h")[2]
+    return [ESCAPE.sub("", line).strip() for line in after_bar.split("\r\n")]
+
+
+@pytest.fixture
+def slow(simulator: Simulator, droplet_ids: list[int]) -> None:
+    """One Droplet's answer comes when the test lets it."""
+    simulator.faults.add(Fault.hold(), path=rf"/{droplet_ids[0]}/backups$")
+
+
+@pytest.mark.usefixtures("slow")
+def test_the_bar_shows_how_far_it_is_and_goes_away(cli: Cli, simulator: Simulator) -> None:
+    """While it runs, done and total are to be seen; afterwards the table and the sums."""
+    code, shown = cli.on_terminal(
+        "backups", when=lambda shown: "23/24" in shown, then=simulator.release
+    )
+    assert code == 0
+    assert "Backups" in shown
+    assert "━" in shown
+    assert re.search(r"23/24 · .*\d/s", shown)
+    lines = plain(shown)
+    assert lines[0].startswith("droplet ")
+    assert len(lines) == 2 + 24 + 2  # with the sums, and nothing after the last line's end
+    assert lines[-2].startswith("24 Droplets · ")
+
+
+@pytest.mark.usefixtures("slow")
+def test_the_bar_shows_failures(cli: Cli, simulator: Simulator, droplet_ids: list[int]) -> None:
+    """As soon as they happen, and in red."""
+    simulator.faults.add(Fault.status(404), path=rf"/{droplet_ids[1]}/backups$", times=None)
+    code, shown = cli.on_terminal(
+        "backups", when=lambda shown: "1 failed" in shown, then=simulator.release
+    )
+    assert code == 1
+    assert "\x1b[31m1 failed" in shown.replace("\x1b[31m · 1 failed", "\x1b[31m1 failed")
+
+
+def test_the_bar_shows_until_when_the_rate_limit_pauses(cli: Cli, simulator: Simulator) -> None:
+    """The time is that of the terminal's clock, and it goes on by itself."""
+    simulator.faults.add(Fault.rate_limited("1"), path="/backups$", after=5)
+    code, shown = cli.on_terminal("backups", "--concurrency", "2")
+    assert code == 0
+    assert re.search(r"rate limit: waits until \d\d:\d\d:\d\d", shown)
+
+
+@pytest.mark.usefixtures("slow")
+def test_no_bar_when_none_is_wanted(cli: Cli, simulator: Simulator) -> None:
+    """Then there is nothing but the table and the sums."""
+    simulator.release()
+    simulator.faults.clear()
+    code, shown = cli.on_terminal("backups", "--no-progress")
+    assert code == 0
+    assert "━" not in shown
+    assert "\x1b[?25l" not in shown
+
+
+def test_no_colour_when_none_is_wanted(
+    cli: Cli, simulator: Simulator, droplet_ids: list[int]
+) -> None:
+    """NO_COLOR takes the colours out of the bar, the table and the messages."""
+    simulator.faults.add(Fault.status(404), path=rf"/{droplet_ids[1]}/backups$", times=None)
+    _, coloured = cli.on_terminal("backups")
+    _, plain = cli.on_terminal("backups", NO_COLOR="1")
+    assert COLOUR.search(coloured)
+    assert not COLOUR.search(plain)
+
+
+def test_in_a_pipe_there_are_no_control_characters_even_if_forced(cli: Cli) -> None:
+    """FORCE_COLOR makes other tools colour what they write into pipes; here data stay data."""
+    done = cli("backups", FORCE_COLOR="1", CLICOLOR_FORCE="1")
+    assert not CONTROL.search(done.out + done.err)
+
+
+@pytest.mark.parametrize("width", [24, 60])
+def test_a_table_fits_into_a_narrow_terminal(cli: Cli, width: int) -> None:
+    """Columns that there is no room for are left out; no line is broken, the ID is always there."""
+    _, shown = cli.on_terminal("backups", "--no-progress", width=width)
+    table = [line for line in plain(shown) if re.match(r"\d{9}|droplet|─", line)]
+    assert len(table) == 2 + 24
+    assert max(map(len, table)) <= width
+
+
+@pytest.mark.usefixtures("slow")
+def test_a_bar_fits_into_a_narrow_terminal(cli: Cli, simulator: Simulator) -> None:
+    """It stays one line, with done and total in it."""
+    code, shown = cli.on_terminal(
+        "backups", width=32, when=lambda shown: "23/24" in shown, then=simulator.release
+    )
+    assert code == 0
+    bars = [line for line in re.split(r"[\r\n]", ESCAPE.sub("", shown)) if line.startswith("Back")]
+    assert max(map(len, bars)) <= 32
+
+
+def test_a_terminal_that_cannot_gets_no_bar(cli: Cli) -> None:
+    """TERM=dumb is what editors and old terminals say."""
+    code, shown = cli.on_terminal("policies", TERM="dumb")
+    assert code == 0
+    assert "\x1b" not in shown
+
+
+def test_letters_that_stdout_cannot_write_are_no_error(cli: Cli) -> None:
+    """The rules of a table in a locale without them."""
+    done = subprocess.run(
+        [*COMMAND, "supported-policies"],
+        env=environment(cli.simulator, PYTHONIOENCODING="ascii", PYTHONUTF8="0"),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert b"\\u2500" in done.stdout

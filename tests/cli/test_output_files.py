@@ -1,0 +1,144 @@
+"""Files are whole or not there, whatever happens while they are written."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from gradient_async.cli.output import AppendedFile, FileOutput, open_output, written_to
+from gradient_async.cli.problems import Problem
+from gradient_async.testing import Simulator
+
+from .commands import Cli
+
+
+def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
+    """Until then it is under another name beside its own."""
+    output = FileOutput(tmp_path / "out")
+    output.stream.write("text\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["out.partial"]
+    assert output.finish() == str(tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert (tmp_path / "out").read_text() == "text\n"
+
+
+def test_a_file_that_exists_is_replaced_only_if_forced(tmp_path: Path) -> None:
+    """Its permissions stay, and a link to it stays a link."""
+    real, link = tmp_path / "real", tmp_path / "link"
+    real.write_text("old")
+    real.chmod(0o600)
+    link.symlink_to(real)
+    with pytest.raises(Problem, match="link exists; --force replaces it"):
+        FileOutput(link)
+    output = FileOutput(link, replace=True)
+    output.stream.write("new")
+    assert real.read_text() == "old"
+    output.finish()
+    assert (real.read_text(), link.is_symlink()) == ("new", True)
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600
+
+
+def test_a_partial_file_of_another_run_is_not_overwritten(tmp_path: Path) -> None:
+    """It may hold hours of work, or be written to at this moment."""
+    (tmp_path / "out.partial").write_text("hours of work")
+    with pytest.raises(Problem, match=r"continue it with --resume .*out\.partial"):
+        FileOutput(tmp_path / "out")
+    FileOutput(tmp_path / "out", replace=True).abandon(keep=False)
+
+
+def write_half(output: FileOutput, *, keep: bool) -> None:
+    """Write something, and then fail."""
+    with written_to(output, keep=keep):
+        output.stream.write("half")
+        raise ZeroDivisionError
+
+
+def test_an_error_leaves_the_old_file_and_no_part_of_the_new(tmp_path: Path) -> None:
+    """What is of use may be kept under its partial name."""
+    path = tmp_path / "out"
+    path.write_text("old")
+    for keep, left in ((False, {"out"}), (True, {"out", "out.partial"})):
+        output = FileOutput(path, replace=True)
+        with pytest.raises(ZeroDivisionError):
+            write_half(output, keep=keep)
+        assert path.read_text() == "old"
+        assert {entry.name for entry in tmp_path.iterdir()} == left
+
+
+def test_a_partial_run_fills_a_file_that_was_not_there(tmp_path: Path) -> None:
+    """One that was there is kept, and the part lies beside it."""
+    output = FileOutput(tmp_path / "new")
+    assert output.keep_partial() == str(tmp_path / "new")
+    output = FileOutput(tmp_path / "new", replace=True)
+    assert output.keep_partial() == str(tmp_path / "new.partial")
+
+
+def test_lines_are_appended_to_an_export(tmp_path: Path) -> None:
+    """Whatever happens, what is in the file stays."""
+    path = tmp_path / "out"
+    path.write_text("1\n")
+    output = AppendedFile(path)
+    output.stream.write("2\n")
+    output.finish()
+    AppendedFile(path).abandon(keep=False)
+    assert path.read_text() == "1\n2\n"
+
+
+def test_a_dash_is_stdout() -> None:
+    """As everywhere."""
+    assert open_output(Path("-"), force=False).name == "stdout"
+
+
+@pytest.mark.parametrize(
+    "args", [["-o", "/dev/full"], ["-f", "jsonl", "-o", "/dev/full"]], ids=["table", "jsonl"]
+)
+def test_a_full_disk_is_told_in_one_line(cli: Cli, args: list[str]) -> None:
+    """The device is written to directly, and stays."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    done = cli("supported-policies", *args)
+    assert (done.code, done.out) == (2, "")
+    assert done.told() == "gradient-async: cannot write /dev/full: No space left on device"
+
+
+@pytest.mark.parametrize("kind", ["table", "csv"])
+def test_a_full_disk_behind_stdout_is_told_in_one_line(cli: Cli, kind: str) -> None:
+    """Nothing is said a second time when the interpreter ends."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    with (
+        Path("/dev/full").open("w") as full,
+        cli.start("supported-policies", "-f", kind, stdout=full) as process,
+    ):
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 2
+    assert err == "gradient-async: cannot write stdout: No space left on device\n"
+
+
+def test_an_output_that_exists_is_refused_before_anything_is_asked(
+    cli: Cli, simulator: Simulator
+) -> None:
+    """--force replaces it."""
+    out = cli.directory / "out"
+    out.write_text("old")
+    done = cli("supported-policies", "-o", "out")
+    assert (done.code, simulator.received) == (2, 0)
+    assert done.told() == "gradient-async: out exists; --force replaces it"
+    done = cli("supported-policies", "-o", "out", "-f", "csv", "--force")
+    assert (done.code, done.out) == (0, "")
+    assert out.read_text().startswith("name,possible_window_starts,")
+
+
+@pytest.mark.parametrize(("answer", "code", "kept"), [("y\n", 0, False), ("n\n", 2, True)])
+def test_on_a_terminal_it_is_asked_whether_to_replace(
+    cli: Cli, answer: str, code: int, kept: bool
+) -> None:
+    """The default is to leave the file."""
+    out = cli.directory / "out"
+    out.write_text("old")
+    ended, shown = cli.on_terminal("supported-policies", "-o", "out", keys=answer)
+    assert ended == code
+    assert "out exists. Replace it? [y/N]" in shown
+    assert (out.read_text() == "old") is kept

@@ -1,0 +1,66 @@
+"""``simulate`` and ``--simulate``: the first things that a newcomer tries."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from gradient_async.cli.demo import DROPLETS
+
+from .commands import COMMAND, Finished, ended, environment, interrupt
+
+
+def run(*args: str) -> Finished:
+    """Run a command that knows of no token and no API."""
+    done = subprocess.run(
+        [*COMMAND, *args], env=environment(), capture_output=True, text=True, check=False
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def test_the_first_command_of_the_readme() -> None:
+    """A few hundred Droplets; some have several pages, some no backups, and one fails."""
+    done = run("backups", "--simulate", "--format", "json")
+    listed = json.loads(done.out)
+    assert done.code == 0
+    assert len(listed) == DROPLETS
+    counts = [len(entry["backups"]) for entry in listed]
+    assert max(counts) > 200
+    assert 0 in counts
+    [failed] = [entry for entry in listed if entry["error"]]
+    assert failed["error"]["status_code"] == 500
+    assert f"Droplet {failed['droplet_id']} failed: 500" in done.err
+    assert re.match(r"300 Droplets · [\d,]+ backups, .* · 1 failed in ", done.err)
+
+
+def test_a_simulated_account_can_be_asked_by_other_commands() -> None:
+    """The two lines on stdout are for a shell; Ctrl-C ends it without complaint."""
+    command = [*COMMAND, "simulate", "--droplets", "3", "--limit", "250/60"]
+    with subprocess.Popen(
+        command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(2)]
+        settings = dict(re.findall(r"^export (\w+)=(\S+)$", "".join(lines), re.MULTILINE))
+        assert set(settings) == {"GRADIENT_BASE_URL", "DIGITALOCEAN_ACCESS_TOKEN"}
+        done = subprocess.run(
+            [*COMMAND, "policies", "-f", "jsonl"],
+            env=environment() | settings,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, len(done.stdout.splitlines())) == (0, 3)
+        interrupt(process)
+        stopped = ended(process)
+    assert (stopped.code, stopped.out) == (0, "")
+    assert stopped.err == "Serving 3 Droplets. Ctrl-C ends it.\n"
+
+
+@pytest.mark.parametrize("args", [("policies",), ("supported-policies",)])
+def test_every_command_can_be_tried(args: tuple[str, ...]) -> None:
+    """No account and no token are needed."""
+    assert run(*args, "--simulate").code == 0
