@@ -363,9 +363,7 @@ class _BorrowedPortal(Portal):
     def __init__(self, owner: Portal, at_end: AtEnd) -> None:
         self._owner = owner
         self._at_end = at_end
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._owner.run(work)
+        self.run = owner.run  # type: ignore[method-assign] # a method would be seen in tracebacks
 
     def close(self) -> None:
         """End the copy, and leave the portal to its owner."""
@@ -435,6 +433,12 @@ def _refuse_gevent() -> None:
         )
 
 
+async def _take_from(stream: ResultStream[T]) -> list[T]:
+    # What fetches goes on after this call, and cannot call back into its thread by then.
+    AsyncToSync.executors.current = None
+    return await stream.take()
+
+
 class BlockingIterator(Generic[T]):
     """The results of an asynchronous stream, for a plain ``for``.
 
@@ -468,7 +472,7 @@ class BlockingIterator(Generic[T]):
         self._broken = False
 
     def _batch(self) -> list[T]:
-        return self._portal.run(self._stream.take())
+        return self._portal.run(_take_from(self._stream))
 
     def close(self) -> None:
         """Cancel what is being fetched. Results that are there already can still be taken."""
@@ -557,4 +561,4 @@ class BlockingFanOut(BlockingIterator[T]):
 
     async def _take(self, feed: _Feed, fetched: list[int | None]) -> list[T]:
         feed.put(fetched)
-        return await self._fan_out.take()
+        return await _take_from(self._fan_out)
