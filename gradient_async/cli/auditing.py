@@ -101,7 +101,7 @@ def _colour(finding: str) -> str:
 _COLUMNS: tuple[Column[DropletAudit], ...] = (
     _column("droplet_id", "droplet", last_to_go=True),
     Column("finding", _finding, style=_colour, last_to_go=True),
-    Column("why", _why, "reason", exported=False, least=30, last_to_go=True),
+    Column("why", _why, "reason", exported=False, least=58, last_to_go=True),
     _column("reason", shown=False),
     _column("plan"),
     _column("retention_period_days", shown=False),

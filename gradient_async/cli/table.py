@@ -20,6 +20,7 @@ from .terminal import may_colour
 __all__ = ["Width", "fitting", "table_lines", "write_table"]
 
 GAP: Final = 2
+FLOOR: Final = 12
 
 
 @attrs.frozen
@@ -30,11 +31,13 @@ class Width:
         full: The width of its longest text.
         least: To how much it may be cut.
         keep: Whether other columns are left out before it is.
+        floor: To how much it may be cut before one to keep is left out.
     """
 
     full: int
     least: int
     keep: bool = False
+    floor: int = attrs.Factory(lambda self: self.least, takes_self=True)
 
 
 def fitting(widths: Sequence[Width], available: int) -> list[int]:
@@ -53,10 +56,14 @@ def fitting(widths: Sequence[Width], available: int) -> list[int]:
     for number in by_use[:-1]:
         if _room(given, available) >= 0:
             break
+        if widths[number].keep:
+            given = [min(size, width.floor) for size, width in zip(given, widths, strict=True)]
+            if _room(given, available) >= 0:
+                break
         given[number] = 0
     for number, width in enumerate(widths):
         if given[number]:
-            given[number] += max(0, min(width.full - width.least, _room(given, available)))
+            given[number] += max(0, min(width.full - given[number], _room(given, available)))
     return given
 
 
@@ -120,7 +127,12 @@ def _filled(columns: Sequence[Column[Any]], rows: Sequence[Any]) -> list[_Filled
 
 def _fitted(columns: Sequence[_Filled], available: int) -> list[_Filled]:
     widths = [
-        Width(part.width, min(part.width, part.column.least or part.width), part.column.last_to_go)
+        Width(
+            part.width,
+            min(part.width, part.column.least or part.width),
+            part.column.last_to_go,
+            min(part.width, FLOOR) if part.column.least else part.width,
+        )
         for part in columns
     ]
     given = zip(columns, fitting(widths, available), strict=True)
