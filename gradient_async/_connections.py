@@ -101,7 +101,8 @@ def _close_soon(generator: AsyncGenerator[None, None]) -> None:
     """Close the session of a client that was dropped, from whichever thread dropped it."""
 
     async def close() -> None:
-        await generator.aclose()
+        with suppress(RuntimeError):  # the loop, at its end, is closing it
+            await generator.aclose()
 
     loop = _until_their_loop_ends.get(generator)
     if loop is None or loop.is_closed():

@@ -61,12 +61,14 @@ _END: Final[Any] = object()
 class _LoopThread:
     """A thread that runs an event loop until it is stopped.
 
-    With the loop its sessions are closed, and the calls that are under way are cancelled.
+    With the loop its sessions are closed, and the calls that are under way are cancelled. What has
+    sessions there is held until then: two that close one session would get into each other's way.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, held: object) -> None:
         self.loop = loop
         self.stopped = False
+        self._held = held
         self._pid = os.getpid()
         self._stop = loop.create_future()
         self._thread = threading.Thread(target=self._serve, name="gradient-async", daemon=True)
@@ -261,7 +263,7 @@ class Portal:
             _warn_of_blocking()
 
     def _start(self) -> _LoopThread:
-        thread = _LoopThread((self._loop_factory or asyncio.new_event_loop)())
+        thread = _LoopThread((self._loop_factory or asyncio.new_event_loop)(), self._at_end)
         # When nobody holds the portal any more.
         weakref.finalize(self, thread.stop).atexit = False
         thread.start()
