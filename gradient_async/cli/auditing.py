@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ import attrs
 
 from .. import AsyncGradient
 from ..audit import DropletAudit, Finding, FleetAudit, audit_droplet
-from ..types import Policy
+from ..types import DropletBackups, Policy
 from .columns import Column, Layout
 from .job import Job, perform
 from .layouts import error_text
@@ -47,6 +48,18 @@ class Rules:
     grace: timedelta
     fail_on: Collection[Finding]
     now: datetime
+
+    def audit(self, policy: Policy | None, result: DropletBackups) -> DropletAudit:
+        """Judge one Droplet."""
+        return audit_droplet(
+            policy,
+            result.backups,
+            now=self.now,
+            droplet_id=result.droplet_id,
+            error=result.error,
+            max_age=self.max_age,
+            grace=self.grace,
+        )
 
     def fleet(self, audits: Sequence[DropletAudit]) -> FleetAudit:
         """Put the Droplets together, ordered by ID."""
@@ -162,6 +175,37 @@ def headline(fleet: FleetAudit) -> Iterator[str]:
     yield ""
 
 
+@attrs.define
+class _Auditor:
+    """Asks about Droplets and judges each as soon as its backups are there."""
+
+    rules: Rules
+    droplet_ids: Sequence[int]
+    concurrency: int
+    audits: list[DropletAudit] = attrs.field(factory=list[DropletAudit])
+
+    async def work(self, client: AsyncGradient, run: Run[DropletAudit]) -> None:
+        backups = client.gpu_droplets.backups
+        listing = backups.iter_policies(max_rate_limit_wait=None)
+        policies = {droplet_id: policy async for droplet_id, policy in listing}
+        wanted = list(dict.fromkeys(self.droplet_ids or policies))
+        run.about(wanted)
+        async with backups.list_many(wanted, concurrency=self.concurrency) as results:
+            async for result in results:
+                audit = self.rules.audit(policies.get(result.droplet_id), result)
+                self.audits.append(audit)
+                run.take(result.droplet_id, audit, result.error)
+
+    def findings(self) -> list[DropletAudit]:
+        return [audit for audit in self.audits if audit.finding in self.rules.fail_on]
+
+    def summary(self, run: Run[DropletAudit]) -> str:
+        return f"{count_of(run.tally.done, 'Droplet')} · {len(self.findings()):,} with findings"
+
+    def failed(self, _: Run[DropletAudit]) -> bool:
+        return bool(self.findings())
+
+
 def run_audit(
     connection: Connection,
     destination: Destination,
@@ -184,44 +228,13 @@ def run_audit(
     Returns:
         The exit code.
     """
-    audits: list[DropletAudit] = []
-
-    async def work(client: AsyncGradient, run: Run[DropletAudit]) -> None:
-        backups = client.gpu_droplets.backups
-        listing = backups.iter_policies(max_rate_limit_wait=None)
-        policies: dict[int, Policy] = {number: policy async for number, policy in listing}
-        wanted = list(dict.fromkeys(droplet_ids or policies))
-        run.about(wanted)
-        async with backups.list_many(wanted, concurrency=connection.concurrency) as results:
-            async for result in results:
-                audit = audit_droplet(
-                    policies.get(result.droplet_id),
-                    result.backups,
-                    now=rules.now,
-                    droplet_id=result.droplet_id,
-                    error=result.error,
-                    max_age=rules.max_age,
-                    grace=rules.grace,
-                )
-                audits.append(audit)
-                run.take(result.droplet_id, audit, result.error)
-
-    def summary(run: Run[DropletAudit]) -> str:
-        findings = [audit for audit in audits if audit.finding in rules.fail_on]
-        return f"{count_of(run.tally.done, 'Droplet')} · {len(findings):,} with findings"
-
-    def failed(_: Run[DropletAudit]) -> bool:
-        return any(audit.finding in rules.fail_on for audit in audits)
-
-    job = Job("Audit", audit_layout(rules, show_ok=show_ok), work, summary, failed)
+    auditor = _Auditor(rules, droplet_ids, connection.concurrency)
+    layout = audit_layout(rules, show_ok=show_ok)
+    job = Job("Audit", layout, auditor.work, auditor.summary, auditor.failed)
+    work = partial(perform, job, connection, destination)
     if html is None:
-        return perform(job, connection, destination)
-    return _with_report(
-        lambda: perform(job, connection, destination),
-        lambda: rules.fleet(audits),
-        html,
-        force=destination.force,
-    )
+        return work()
+    return _with_report(work, lambda: rules.fleet(auditor.audits), html, force=destination.force)
 
 
 def _with_report(

@@ -130,7 +130,7 @@ class FileOutput:
         except OSError as error:
             raise Problem(f"cannot write {self.name}: {error.strerror}") from error
         if self._old is not None:
-            os.fchmod(stream.fileno(), stat.S_IMODE(self._old.st_mode))
+            self._partial.chmod(stat.S_IMODE(self._old.st_mode))
         return stream
 
     def finish(self) -> str:
