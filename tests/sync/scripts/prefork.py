@@ -8,7 +8,7 @@ from gradient_async import Gradient
 # Newer versions of Python warn of every fork of a process that has threads.
 warnings.filterwarnings("ignore", category=DeprecationWarning)
 
-from billiard import Pool  # type: ignore[import-untyped] # noqa: E402 # pyright: ignore
+from billiard import Pool  # type: ignore[import-untyped] # noqa: E402 # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 from billiard.exceptions import SoftTimeLimitExceeded  # type: ignore[import-untyped] # noqa: E402
 
 client = Gradient(rate_limit=None)
