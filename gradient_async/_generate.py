@@ -88,6 +88,8 @@ from contextlib import AbstractAsyncContextManager
 from .._response import AsyncAPIResponse, AsyncStreamedResponse
 """
 
+RESOURCE: Final = "AsyncAPIResource"
+
 # What a blocking method gives in place of what its twin gives.
 BLOCKING_TYPES: Final = {
     "AbstractAsyncContextManager": "AbstractContextManager",
@@ -153,9 +155,9 @@ def docstring_of(node: Function | ast.ClassDef, source: Source) -> str:
 
 def quoted(docstring: str, indent: int) -> str:
     """Give a docstring as a literal, indented."""
-    lines = docstring.replace("\\", "\\\\").splitlines()
+    lines = docstring.replace("\\", "\\\\").replace('"""', '\\"\\"\\"').splitlines()
     text = "\n".join(" " * indent + line if line else "" for line in lines)
-    end = "\n" + " " * indent if len(lines) > 1 else ""
+    end = "\n" + " " * indent if len(lines) > 1 or text.endswith('"') else ""
     return f'{" " * indent}"""{text.lstrip()}{end}"""'
 
 
@@ -178,6 +180,19 @@ def forwarded(arguments: ast.arguments) -> str:
 def decorators(node: Function) -> set[str]:
     """Give the names of the decorators of a method."""
     return {ast.unparse(decorator).rpartition(".")[2] for decorator in node.decorator_list}
+
+
+def is_asynchronous(annotation: str) -> bool:
+    """Tell whether a type is, or has in it, one that blocking code cannot use.
+
+    Example:
+        >>> is_asynchronous("Callable[[int], Awaitable[int]]")
+        True
+    """
+    names = set(re.findall(r"\w+", annotation))
+    return any(re.match(r"Async[A-Z]|Awaitable$|Coroutine$", name) for name in names) or bool(
+        names & set(BLOCKING_TYPES)
+    )
 
 
 def is_generator(node: Function) -> bool:
@@ -208,7 +223,10 @@ class Twin:
         return "\n".join(parts) + "\n"
 
     def _bases(self) -> str:
-        generic = [base for base in map(ast.unparse, self.node.bases) if base.startswith("Generic")]
+        bases = [ast.unparse(base) for base in self.node.bases if ast.unparse(base) != RESOURCE]
+        generic = [base for base in bases if base.startswith("Generic[")]
+        if bases != generic:
+            raise self.source.unsupported(self.node, f"{self.node.name} inherits methods")
         return f"({', '.join(generic)})" if generic else ""
 
     def _init(self) -> str:
@@ -248,6 +266,7 @@ class Twin:
             raise self.source.unsupported(node, f"the decorator {(marks - known).pop()}")
         if "asynccontextmanager" in marks:
             returns = re.sub(r"^\w+", "AbstractAsyncContextManager", returns)
+        self._check_parameters(node)
         kept = "".join(f"    @{mark}\n" for mark in sorted(marks - {"asynccontextmanager"}))
         parameters = blocking_type(ast.unparse(node.args))
         head = f"{kept}    def {node.name}({parameters}) -> {blocking_type(returns)}:\n"
@@ -256,46 +275,51 @@ class Twin:
         docstring = quoted(blocking_text(docstring_of(node, self.source)), 8)
         return f"{head}{docstring}\n        {self._body(node, returns, marks)}\n"
 
+    def _check_parameters(self, node: Function) -> None:
+        for argument in ast.walk(node.args):
+            if isinstance(argument, ast.arg) and argument.annotation is not None:
+                annotation = ast.unparse(argument.annotation)
+                if annotation != "DropletIds" and is_asynchronous(annotation):
+                    raise self.source.unsupported(argument, f"{node.name} takes a {annotation}")
+
     def _body(self, node: Function, returns: str, marks: set[str]) -> str:
         attribute = f"self._wrapped.{node.name}"
         if marks & {"property", "cached_property"}:
             return self._property(node, attribute, returns)
         call = f"{attribute}({forwarded(node.args)})"
         kind, _, argument = returns.partition("[")
-        if kind == "AbstractAsyncContextManager":
+        lazy = not isinstance(node, ast.AsyncFunctionDef)
+        if kind == "AbstractAsyncContextManager" and (lazy or "asynccontextmanager" in marks):
             wrapped = re.match(r"Async\w+", argument)
             wrap = blocking_name(wrapped[0]) if wrapped else "plain"
             return f"return BlockingContext(self._portal, {call}, {wrap})"
-        if kind in ("AsyncIterator", "AsyncGenerator"):
+        if kind in ("AsyncIterator", "AsyncGenerator") and (lazy or is_generator(node)):
             return f"return self._portal.iterate({call})"
-        if isinstance(node, ast.AsyncFunctionDef):
-            return self._awaited(node, call, kind)
-        return self._plain(node, call, kind)
+        if lazy and kind == "Listing":
+            return f"return BlockingIterator(self._portal, {call})"
+        if lazy and kind == "FanOut":
+            return self._fan_out(node)
+        if kind == "AsyncAPIResponse" and not lazy:
+            return f"return self._portal.run({call}).blocking()"
+        if is_asynchronous(returns):
+            raise self.source.unsupported(node, f"{node.name} gives a {returns}")
+        if lazy:
+            return f"return {call}"
+        return self._awaited(node, call, returns)
 
     def _property(self, node: Function, attribute: str, returns: str) -> str:
         if isinstance(node, ast.AsyncFunctionDef):
             raise self.source.unsupported(node, "an async property")
-        if returns.startswith("Async"):
+        if re.fullmatch(r"Async\w+", returns):
             return f"return {blocking_name(returns)}(self._portal, {attribute})"
+        if is_asynchronous(returns):
+            raise self.source.unsupported(node, f"{node.name} gives a {returns}")
         return f"return {attribute}"
 
-    def _awaited(self, node: Function, call: str, kind: str) -> str:
+    def _awaited(self, node: Function, call: str, returns: str) -> str:
         if is_generator(node):
             raise self.source.unsupported(node, f"{node.name} yields: annotate an AsyncIterator")
-        if kind == "AsyncAPIResponse":
-            return f"return self._portal.run({call}).blocking()"
-        if kind.startswith("Async"):
-            raise self.source.unsupported(node, f"{node.name} gives a {kind}")
-        return f"{'' if kind == 'None' else 'return '}self._portal.run({call})"
-
-    def _plain(self, node: Function, call: str, kind: str) -> str:
-        if kind == "Listing":
-            return f"return BlockingIterator(self._portal, {call})"
-        if kind == "FanOut":
-            return self._fan_out(node)
-        if kind.startswith(("Async", "Awaitable", "Coroutine")):
-            raise self.source.unsupported(node, f"{node.name} gives a {kind}")
-        return f"return {call}"
+        return f"{'' if returns == 'None' else 'return '}self._portal.run({call})"
 
     def _fan_out(self, node: Function) -> str:
         """Give the call that reads the first argument, if it is the IDs, in the calling thread."""
@@ -322,11 +346,9 @@ def _is_dunder(name: str) -> bool:
     return name.startswith("__") and name.endswith("__")
 
 
-LOOP_FACTORY_DOC: Final = """\
-    loop_factory: Makes the event loop that the requests run on, `uvloop.new_event_loop` say. The
-        default is asyncio's.
-
-Raises:
+LOOP_FACTORY_DOC: Final = """
+        loop_factory: Makes the event loop that the requests run on, `uvloop.new_event_loop` say.
+            The default is asyncio's.
 """
 
 
@@ -335,10 +357,8 @@ class ClientTwin(Twin):
 
     def text(self) -> str:
         """Give the source of the class."""
-        return super().text().replace(*self._documented_loop_factory())
-
-    def _documented_loop_factory(self) -> tuple[str, str]:
-        return "\n\n    Raises:\n", "\n" + LOOP_FACTORY_DOC.replace("\n", "\n    ").rstrip(" ")
+        before, raises, after = super().text().partition("\n\n    Raises:\n")
+        return before + LOOP_FACTORY_DOC + raises.removeprefix("\n") + after
 
     def _init(self) -> str:
         init = next(
@@ -393,6 +413,10 @@ class View:
         if not isinstance(member, ast.AsyncFunctionDef) or member.returns is None:
             return None
         if not (sent := _sent_endpoint(member)):
+            if "self._get(" in ast.unparse(member):
+                raise self.source.unsupported(
+                    member, f"{member.name} does more than `return await self._get(...)`"
+                )
             return None
         returns = self.returns.format(ast.unparse(member.returns))
         return (
@@ -409,7 +433,9 @@ class View:
 
 def _sent_endpoint(node: ast.AsyncFunctionDef) -> str | None:
     """Give ``endpoint, options`` of a method that is ``return await self._get(...)``."""
-    last = node.body[-1]
+    *before, last = node.body
+    if len(before) > (ast.get_docstring(node) is not None):
+        return None
     if not (isinstance(last, ast.Return) and isinstance(last.value, ast.Await)):
         return None
     call = last.value.value
@@ -546,9 +572,12 @@ def formatted(text: str) -> str:
         ["format", "--quiet"],
     ):
         arguments = [sys.executable, "-m", "ruff", *command, "--stdin-filename=x.py", "-"]
-        text = subprocess.run(  # noqa: S603 - runs ruff on our own text
-            arguments, input=text, capture_output=True, text=True, check=True, cwd=PACKAGE.parent
-        ).stdout
+        done = subprocess.run(  # noqa: S603 - runs ruff on our own text
+            arguments, input=text, capture_output=True, text=True, check=False, cwd=PACKAGE.parent
+        )
+        if done.returncode:
+            raise GenerationError(f"ruff cannot format what was generated: {done.stderr}")
+        text = done.stdout
     return text
 
 

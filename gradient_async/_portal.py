@@ -180,9 +180,6 @@ async def _cross(crossing: _Crossing[T]) -> T:
     return await crossing.run()
 
 
-_to_sync: Final = AsyncToSync(_cross)
-
-
 class Portal:
     """Runs coroutines for threads that have no loop of their own, or none that may be used.
 
@@ -393,7 +390,7 @@ def _run_on(loop: asyncio.AbstractEventLoop, crossing: _Crossing[T]) -> T:
     traceback = None if handled is None else handled.__traceback__
     place.__dict__.update(ours)
     try:
-        return _to_sync(crossing)
+        return AsyncToSync(_cross)(crossing)  # not shared: before 3.12 it keeps its first loop
     finally:
         place.__dict__.update(found)
         if handled is not None:

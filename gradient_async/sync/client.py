@@ -48,8 +48,8 @@ class Gradient:
         session: An `aiohttp.ClientSession` of your own (proxy, TLS, tracing), which is never closed
             here, or a function that makes one: it is called once per event loop, and what it makes
             is closed with the client.
-    loop_factory: Makes the event loop that the requests run on, `uvloop.new_event_loop` say. The
-            default is asyncio's.
+        loop_factory: Makes the event loop that the requests run on, `uvloop.new_event_loop` say.
+            The default is asyncio's.
 
     Raises:
         ConfigurationError: There is no token, or one that cannot be sent, or a base URL that the

@@ -150,6 +150,20 @@ def test_close_without_a_call(clients: Clients) -> None:
     assert loop_threads() == []
 
 
+def test_two_clients_have_a_loop_each(
+    clients: Clients, simulator: Simulator, droplet_id: int
+) -> None:
+    """Clients that take turns in one thread keep their own loops; each outlives the other."""
+    first, second = clients.make(), clients.make()
+    for client in (first, second, first, second):
+        assert client.gpu_droplets.backups.list(droplet_id).backups
+        assert list(client.gpu_droplets.backups.iter_backups(droplet_id))
+    assert (simulator.connections, len(loop_threads())) == (2, 2)
+    first.close()
+    assert second.gpu_droplets.backups.list(droplet_id).backups
+    assert simulator.connections == 2
+
+
 def test_copy_shares_the_loop(client: Gradient, simulator: Simulator, droplet_id: int) -> None:
     """A copy uses the connections and the loop of its original; closing it leaves those."""
     copy = client.copy(max_retries=0).with_options(timeout=30.0)
