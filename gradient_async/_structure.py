@@ -11,7 +11,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+)
 
 import msgspec
 from attrs import has
@@ -25,6 +35,9 @@ __all__ = ["DecodeFailure", "decode", "decode_any"]
 T = TypeVar("T")
 _Hook: TypeAlias = Callable[[Any, Any], Any]
 _Factory: TypeAlias = "Callable[[Any, BaseConverter], _Hook]"
+
+MAX_NESTING: Final = 100
+"""Objects and arrays within each other. Python holds more, but may fail to pickle or show them."""
 
 
 class DecodeFailure(ValueError):
@@ -51,14 +64,32 @@ def decode_any(content: bytes) -> Any:
     """Decode JSON into plain objects.
 
     Raises:
-        DecodeFailure: The bytes are no JSON, or nested too deeply.
+        DecodeFailure: The bytes are no JSON, or nested more than `MAX_NESTING` levels deep.
     """
     try:
-        return msgspec.json.decode(content)
+        value = msgspec.json.decode(content)
     except RecursionError:
         raise DecodeFailure("JSON nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DecodeFailure(f"no valid JSON: {error}") from None
+    if content.count(b"[") + content.count(b"{") > MAX_NESTING:
+        _check_nesting(value)
+    return value
+
+
+def _check_nesting(value: Any) -> None:
+    """Go down level by level: recursion would fail where it is to be kept from failing."""
+    level = [value]
+    for _ in range(MAX_NESTING + 1):
+        containers = [inner for inner in level if isinstance(inner, (dict, list))]
+        if not containers:
+            return
+        level = [
+            inner
+            for container in containers
+            for inner in (container.values() if isinstance(container, dict) else container)
+        ]
+    raise DecodeFailure("JSON nested too deeply")
 
 
 def _decoder(answer: type[T]) -> msgspec.json.Decoder[T]:
