@@ -101,6 +101,13 @@ def generated(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the client beside its peers, all in turn; arguments as in benchmarks/README.md."""
+    install(session, "bench", package=".[cli,speed]")
+    session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
 def wheel(session: nox.Session) -> None:
     """Build the wheel and the sdist into dist/, check both, and test the installed wheel."""
     install(session, "wheel", "test", package=None)
