@@ -49,6 +49,13 @@ def _as_windows(windows: Iterable[tuple[int, float]]) -> Windows:
     return tuple((int(limit), float(span)) for limit, span in windows)
 
 
+def _check_windows(_: object, __: object, windows: Windows) -> None:
+    if not windows or any(limit < 1 or not span > 0 for limit, span in windows):
+        raise ValueError(
+            f"windows must be pairs of a number of requests >= 1 and seconds > 0, got {windows}"
+        )
+
+
 @attrs.frozen
 class RateLimit:
     """The limits that the API puts on a token.
@@ -63,16 +70,8 @@ class RateLimit:
     """
 
     windows: Windows = attrs.field(
-        default=((250, 60.0), (5000, 3600.0)),
-        converter=_as_windows,
+        default=((250, 60.0), (5000, 3600.0)), converter=_as_windows, validator=_check_windows
     )
-
-    @windows.validator
-    def _check(self, _: object, windows: Windows) -> None:
-        if not windows or any(limit < 1 or not span > 0 for limit, span in windows):
-            raise ValueError(
-                f"windows must be pairs of a number of requests >= 1 and seconds > 0, got {windows}"
-            )
 
 
 def ideal_seconds(requests: int, rate_limit: RateLimit | None) -> float:
@@ -270,7 +269,7 @@ class Schedule:
         limit = limits.limit
         for window in self.windows:
             if window.limit == limit:
-                window.observe(limit - remaining, self.running, sent_at)
+                window.observe(window.limit - remaining, self.running, sent_at)
 
     def _pause_when_used_up(self, now: float, remaining: int, limits: RateLimitHeaders) -> None:
         if remaining == 0 and (reset_in := limits.reset_in or 0.0) > 0:
