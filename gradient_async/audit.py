@@ -53,15 +53,18 @@ DEFAULT_WINDOW: Final = timedelta(hours=4)
 """The length of a backup window where the policy names none: that of every documented plan."""
 
 _CENTURY: Final = timedelta(days=36_525)
+_UNNAMED: Final = "its policy names no plan"
 _NO_PLAN: Final = DropletBackupPolicy()
 _INTRA_DAILY: Final = re.compile(r"intra_daily_([1-9]|1[0-9]|2[0-3])h", re.ASCII)
 
 
 class Finding(StrEnum):
-    """What an audit finds about a Droplet, from good to bad."""
+    """What an audit finds about a Droplet, the more urgent the later."""
 
     OK = "ok"
     """The newest backup is recent enough, and none is missing."""
+    DISABLED = "disabled"
+    """Backups are disabled, which somebody decided. There may be old ones."""
     UNKNOWN_PLAN = "unknown_plan"
     """There are backups; how often the plan makes one is not known, so they are not judged."""
     SHORT = "short"
@@ -70,14 +73,12 @@ class Finding(StrEnum):
     """The newest backup is older than the policy allows."""
     NEVER = "never"
     """Backups are enabled, and there is none."""
-    DISABLED = "disabled"
-    """Backups are disabled. There may be old ones."""
     ERROR = "error"
     """The policy or the backups of the Droplet could not be had."""
 
     @property
     def severity(self) -> int:
-        """0 for ``ok``, and higher for what is worse."""
+        """0 for ``ok``, and higher for what is more urgent."""
         return list(Finding).index(self)
 
 
@@ -659,22 +660,20 @@ def _judge(policy: Policy | None, facts: DropletAudit, *, asked: bool) -> tuple[
 def _judge_age(facts: DropletAudit, age: timedelta) -> tuple[Finding, str]:
     newest = f"The newest backup is {format_duration(age)} old"
     if facts.allowed_age is None:
-        plan = f"the plan {facts.plan!r}" if facts.plan else "its policy, which names no plan,"
-        return Finding.UNKNOWN_PLAN, f"{newest}; how often {plan} makes one is not known."
+        known = f"the interval of the plan {facts.plan!r} is not known" if facts.plan else _UNNAMED
+        return Finding.UNKNOWN_PLAN, f"{newest}; {known}."
     if age > facts.allowed_age:
         return Finding.OVERDUE, f"{newest}; {format_duration(facts.allowed_age)} are allowed."
     if facts.kept is not None and facts.promised is not None and facts.kept < facts.promised:
-        return Finding.SHORT, (
-            f"{facts.kept} of at least {facts.promised} backups that the plan {facts.plan!r} "
-            f"promises within {facts.retention_period_days} d."
-        )
+        promised = f"at least {facts.promised} backups promised"
+        return Finding.SHORT, f"{facts.kept} of {promised} within {facts.retention_period_days} d."
     return Finding.OK, f"{newest}; {format_duration(facts.allowed_age)} are allowed."
 
 
 def _disabled(facts: DropletAudit) -> str:
     if facts.age is None:
         return "Backups are disabled."
-    return f"Backups are disabled; the newest old one is from {format_duration(facts.age)} ago."
+    return f"Backups are disabled; the newest is {format_duration(facts.age)} old."
 
 
 def _never(facts: DropletAudit) -> str:

@@ -119,23 +119,14 @@ def test_case(policy: Policy | None, ages: list[float], finding: Finding) -> Non
 REASONS: list[tuple[Policy | None, list[float], str]] = [
     (DAILY, [13], "The newest backup is 13 h old; 1 d 6 h are allowed."),
     (DAILY, [250], "The newest backup is 10 d 10 h old; 1 d 6 h are allowed."),
-    (DAILY, [1, 700], "1 of at least 6 backups that the plan 'daily' promises within 7 d."),
+    (DAILY, [1, 700], "1 of at least 6 backups promised within 7 d."),
     (DAILY, [], "Backups are enabled, but there is none yet."),
     (DAILY, [-99], "Each of its backups (1) is dated in the future: a clock is wrong."),
     (DISABLED, [], "Backups are disabled."),
-    (DISABLED, [50], "Backups are disabled; the newest old one is from 2 d 2 h ago."),
+    (DISABLED, [50], "Backups are disabled; the newest is 2 d 2 h old."),
     (None, [], "The API named no backup policy for this Droplet."),
-    (
-        enabled("x"),
-        [5],
-        "The newest backup is 5 h old; how often the plan 'x' makes one is not known.",
-    ),
-    (
-        enabled(None),
-        [5],
-        "The newest backup is 5 h old; how often its policy, which names no plan, makes one is not"
-        " known.",
-    ),
+    (enabled("x"), [5], "The newest backup is 5 h old; the interval of the plan 'x' is not known."),
+    (enabled(None), [5], "The newest backup is 5 h old; its policy names no plan."),
 ]
 
 
@@ -217,7 +208,7 @@ def test_duration_for_people(duration: timedelta, text: str) -> None:
 
 @pytest.mark.parametrize("finding", list(Finding))
 def test_finding_is_its_text(finding: Finding) -> None:
-    """A finding is a `str` of its value, and findings are ordered from good to bad."""
+    """A finding is a `str` of its value, and findings are ordered by urgency."""
     assert str(finding) == finding.value == json.loads(json.dumps(finding))
     assert [item.severity for item in Finding] == list(range(len(Finding)))
     assert Finding.OK.severity == 0
