@@ -24,7 +24,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iter
 from contextlib import AbstractAsyncContextManager, suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, Generic, Self, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NoReturn, Self, TypeAlias, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync
 
@@ -65,9 +65,13 @@ class _LoopThread:
     sessions there is held until then: two that close one session would get into each other's way.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, held: object) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, lock: threading.Condition, held: object
+    ) -> None:
         self.loop = loop
+        self.calls = 0
         self.stopped = False
+        self._lock = lock
         self._held = held
         self._pid = os.getpid()
         self._stop = loop.create_future()
@@ -93,6 +97,15 @@ class _LoopThread:
     async def _until_stopped(self) -> None:
         await self._stop
 
+    def stop_if_idle(self) -> bool:
+        """Have the loop end if no call is under way, and let no more in."""
+        if self._pid != os.getpid():
+            return False
+        with self._lock:
+            if not self.calls:
+                self.stop()
+            return self.stopped
+
     def stop(self) -> None:
         """Have the loop end. Waits for nothing, so a finalizer can call it in any thread."""
         if self._pid == os.getpid():
@@ -116,22 +129,14 @@ _exiting: Final = threading.Event()
 
 @atexit.register
 def _stop_all() -> None:
-    """End the loops while the interpreter is still whole, so that their sessions can be closed."""
+    """End the loops while the interpreter is still whole, so that their sessions can be closed.
+
+    A loop with calls under way goes on: they are those of daemon threads, which end where they are.
+    """
     _exiting.set()
-    threads = list(_live)
-    for thread in threads:
-        thread.stop()
+    threads = [thread for thread in list(_live) if thread.stop_if_idle()]
     for thread in threads:
         thread.join()
-
-
-def _hold_at_exit() -> None:
-    """Let a daemon thread go no further once the program ends, as the interpreter itself does.
-
-    Otherwise its last call, which ended with the loop, would leave a traceback behind.
-    """
-    if _exiting.is_set() and threading.current_thread().daemon:
-        threading.Event().wait()
 
 
 class _Crossing(Generic[T]):
@@ -193,13 +198,8 @@ class Portal:
         self._loop_factory = loop_factory
         self._thread: _LoopThread | None = None
         self._closed = False
-        self._begin_in_process()
+        self._lock = _new_lock()
         tell_after_fork(self)
-
-    def _begin_in_process(self) -> None:
-        # Reentrant: a signal handler may call the client in the middle of a call.
-        self._lock = threading.Condition(threading.RLock())
-        self._calls = 0
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and give its result in the calling thread.
@@ -212,11 +212,11 @@ class Portal:
         """
         crossing = _Crossing(work)
         try:
-            loop = self._enter()
+            thread = self._enter() or _wait_for_the_end()
             try:
-                return crossing.run_on(loop)
+                return crossing.run_on(thread.loop)
             finally:
-                self._leave()
+                self._leave(thread)
         except CANCELLED:
             raise APIConnectionError(
                 "the client was closed while the request was under way"
@@ -231,22 +231,26 @@ class Portal:
         while (item := self.run(_next(items))) is not _END:
             yield item
 
-    def _enter(self) -> asyncio.AbstractEventLoop:
-        """Give the loop, which the first call starts; it goes on until every call has left."""
+    def _enter(self) -> _LoopThread | None:
+        """Give the thread of the loop, which the first call starts, and goes on until all left.
+
+        Gives ``None`` for a daemon thread that goes on while the program ends.
+        """
         self._check_place()
         with self._lock:
             if self._closed:
                 raise RuntimeError(CLOSED)
             if self._thread is None or self._thread.stopped:
+                if _exiting.is_set() and threading.current_thread().daemon:
+                    return None
                 self._thread = self._start()
-            self._calls += 1
-            return self._thread.loop
+            self._thread.calls += 1
+            return self._thread
 
-    def _leave(self) -> None:
+    def _leave(self, thread: _LoopThread) -> None:
         with self._lock:
-            self._calls -= 1
+            thread.calls -= 1
             self._lock.notify_all()
-        _hold_at_exit()
 
     def _check_place(self) -> None:
         """Refuse, or warn of, a call from where it could only wait for itself."""
@@ -260,7 +264,9 @@ class Portal:
             _warn_of_blocking()
 
     def _start(self) -> _LoopThread:
-        thread = _LoopThread((self._loop_factory or asyncio.new_event_loop)(), self._at_end)
+        thread = _LoopThread(
+            (self._loop_factory or asyncio.new_event_loop)(), self._lock, self._at_end
+        )
         # When nobody holds the portal any more.
         weakref.finalize(self, thread.stop).atexit = False
         thread.start()
@@ -289,7 +295,7 @@ class Portal:
         try:
             asyncio.run_coroutine_threadsafe(self._at_end(), thread.loop).result(JOIN_SECONDS)
             with self._lock:
-                self._lock.wait_for(lambda: not self._calls, JOIN_SECONDS)
+                self._lock.wait_for(lambda: not thread.calls, JOIN_SECONDS)
         finally:
             thread.stop()
 
@@ -299,13 +305,24 @@ class Portal:
 
     def after_fork_in_child(self) -> None:
         """Start afresh: the loop's thread exists in the parent only."""
-        self._begin_in_process()
+        self._lock = _new_lock()
         if self._thread is not None:
             _of_the_parent.append(self._thread)
             self._thread = None
 
 
 _of_the_parent: list[object] = []
+
+
+def _new_lock() -> threading.Condition:
+    # Reentrant: a signal handler may call the client in the middle of a call.
+    return threading.Condition(threading.RLock())
+
+
+def _wait_for_the_end() -> NoReturn:
+    """Let a daemon thread go no further, as the interpreter itself is about to do."""
+    while True:
+        threading.Event().wait()
 
 
 def plain(_: Portal, value: T) -> T:

@@ -145,5 +145,5 @@ def ended_well(process: subprocess.Popen[str]) -> list[str]:
         except subprocess.TimeoutExpired:
             process.kill()
             raise
-    assert (process.returncode, complaints) == (0, "")
+    assert (process.returncode, complaints) == (0, ""), f"{process.returncode}: {complaints}"
     return printed.split()

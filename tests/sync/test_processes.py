@@ -32,7 +32,7 @@ def connections(simulator: Simulator, process: str) -> set[int]:
 @pytest.mark.parametrize("end", ["leaves", "closes"])
 def test_fork_at_rest(scripts: Scripts, simulator: Simulator, total: str, end: str) -> None:
     """After a fork parent and child go on, each with connections of its own."""
-    printed = scripts.run("forks", "rest", end, options=("-X", "dev"))
+    printed = scripts.run("forks", "rest", end, options=("-W", "error"))
     assert sorted(printed) == sorted([total] * 4 + ["2", "7", "2"])
     assert connections(simulator, "parent") & connections(simulator, "child") == set()
     assert len(connections(simulator, "parent")) == len(connections(simulator, "child")) == 1
