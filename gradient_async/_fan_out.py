@@ -56,15 +56,19 @@ class _Source:
         self._async = aiter(ids) if isinstance(ids, AsyncIterable) else None
         self._sync = iter(()) if isinstance(ids, AsyncIterable) else iter(ids)
         self._taken = 0
+        self.ended = False
 
     async def next(self) -> int | None:
         """Give the next ID, ``None`` at the end."""
-        if self._async is None:
-            droplet_id = next(self._sync, _END)
-        else:
-            async with self._lock:
+        async with self._lock:
+            if self.ended:
+                droplet_id = _END
+            elif self._async is None:
+                droplet_id = next(self._sync, _END)
+            else:
                 droplet_id = await anext(self._async, _END)
         if droplet_id is _END:
+            self.ended = True
             return None
         self._taken += 1
         return checked_droplet_id(droplet_id)
@@ -94,6 +98,9 @@ class _Repeats(Generic[R]):
             self._answers[droplet_id] = answer
         if self._expected is None and len(self._answers) > REMEMBERED:
             self._answers.popitem(last=False)
+
+    def __contains__(self, droplet_id: int) -> bool:
+        return droplet_id in self._answers
 
     def again(self, droplet_id: int) -> R | None:
         """Give the answer for an ID that comes again, and forget it after its last time."""
@@ -136,8 +143,13 @@ class _Run(Generic[R]):
             self.workers.add(worker)
             worker.add_done_callback(self._worker_ended)
 
+    @property
+    def complete(self) -> bool:
+        return self.source.ended and not self.in_work
+
     def missing(self) -> tuple[int, ...]:
-        return tuple(dict.fromkeys([*self.in_work, *self.source.rest()]))
+        rest = (droplet_id for droplet_id in self.source.rest() if droplet_id not in self._repeats)
+        return tuple(dict.fromkeys([*self.in_work, *rest]))
 
     def expire(self, deadline: float) -> None:
         if self.workers:
@@ -230,7 +242,7 @@ class FanOut(ResultStream[R]):
         """
         if self._run is not None:
             return self._run.missing()
-        return tuple(self._ids) if isinstance(self._ids, Collection) else ()
+        return tuple(dict.fromkeys(self._ids)) if isinstance(self._ids, Collection) else ()
 
     def _tasks(self) -> Iterable[asyncio.Task[Any]]:
         if self._alarm is not None:
@@ -247,8 +259,10 @@ class FanOut(ResultStream[R]):
         while not self._ready:
             if run.error is not None:
                 raise run.error
-            if not run.workers:
+            if self._closed or (not run.workers and run.complete):
                 return False
+            if not run.workers:
+                raise RuntimeError("what this run was waiting for was cancelled from outside")
             await run.news()
         return True
 

@@ -45,7 +45,7 @@ class FleetReader(AsyncIterator[int]):
         self._images = images
         self._policies = policies
         self._ask = ask
-        self._choice = choice
+        self._choice: PlanChoice = choice
         self._known: dict[int, Droplet] = {}
         self._handed_out: set[int] = set()
         self._join: _Join | None = None

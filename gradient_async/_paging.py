@@ -22,7 +22,7 @@ __all__ = ["DEFAULT_PAGE_CONCURRENCY", "Listing", "Page", "PagePlan", "Paged"]
 T = TypeVar("T")
 
 DEFAULT_PAGE_CONCURRENCY: Final = 16
-MAX_LOOKS: Final = 2
+MAX_LOOKS: Final = 3
 
 
 @attrs.frozen
@@ -38,8 +38,11 @@ class PagePlan:
 
     One look at the pages is enough when all of them name the same total and it is what they show.
     Otherwise the listing changed, and an item may have moved from a page that was still to be read
-    to one that had been: a second look finds it. When the pages of that look, too, show fewer items
-    than the last of them names, something is missing, and the caller must not take it for all.
+    to one that had been: another look finds it. That one may show a listing that grew, whose items
+    stay where they are. When the last look, too, shows fewer items than it names, or a listing that
+    shrank, something may be missing, and the caller must not take it for all.
+
+    What no page can tell is that between two of them as many items were deleted as were added.
     """
 
     def __init__(self, per_page: int = MAX_PER_PAGE) -> None:
@@ -59,13 +62,15 @@ class PagePlan:
     def add(self, keys: Sequence[Hashable], total: int | None) -> None:
         """Take the page that comes next in order: the keys of its items, and its total."""
         self.read += 1
+        known = len(self._keys)
         self._keys.update(keys)
-        if not keys:
-            self.last = self.read
-        elif total is None:
+        if total is not None:
+            self._totals.append(total)
+        if len(self._keys) == known:
+            self.last = self.read  # the end, or a server that takes no notice of the number
+        elif total is None or total < len(self._keys):
             self.last = self.read + (len(keys) >= self._per_page)
         else:
-            self._totals.append(total)
             if self.read == 1 and len(keys) < min(total, self._per_page):
                 self._page_size = len(keys)  # a server that caps `per_page` lower
             self.last = max(self.read, -(-total // self._page_size))
@@ -83,8 +88,9 @@ class PagePlan:
     @property
     def settled(self) -> bool:
         """Whether nothing can be missing."""
-        unchanged = len(set(self._totals)) <= 1 and self.received == self.total
-        return unchanged or (self.looks > 1 and self.received >= self.total)
+        if self.looks == 1:
+            return len(set(self._totals)) <= 1 and self.received == self.total
+        return self._totals == sorted(self._totals) and self.received >= self.total
 
 
 class Listing(ResultStream[T]):
@@ -99,8 +105,8 @@ class Listing(ResultStream[T]):
         first: The first page, if it has been fetched already.
 
     Raises:
-        IncompleteListingError: The pages do not add up to the total, also at a second look. Raised
-            after the last item.
+        IncompleteListingError: The pages do not add up to the total, also when looked at again.
+            Raised after the last item.
     """
 
     def __init__(
@@ -122,11 +128,12 @@ class Listing(ResultStream[T]):
         self._plan = PagePlan()
         self._given: set[Hashable] = set()
         self._fetching: deque[asyncio.Task[Page[T]]] = deque()
+        self._running: set[asyncio.Task[Page[T]]] = set()
         if first is not None:
             self._add(first)
 
     def _tasks(self) -> Iterable[asyncio.Task[Any]]:
-        return self._fetching
+        return tuple(self._running)
 
     async def _fill(self) -> bool:
         while not self._ready:
@@ -135,6 +142,8 @@ class Listing(ResultStream[T]):
             self._fetch_ahead()
             # Not `await task`: that would cancel the task along with whoever waits for it.
             await asyncio.wait([self._fetching[0]])
+            if self._closed:
+                return False
             self._add(self._fetching.popleft().result())
             self._fetch_ahead()
         return True
@@ -170,6 +179,8 @@ class Listing(ResultStream[T]):
             number = self._plan.read + len(self._fetching) + 1
             task = asyncio.create_task(self._fetch(number))
             task.add_done_callback(retrieve)
+            task.add_done_callback(self._running.discard)
+            self._running.add(task)
             self._fetching.append(task)
 
 

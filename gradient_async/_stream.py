@@ -10,6 +10,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -36,6 +37,7 @@ class ResultStream(ABC, Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
         self._interrupted = False
+        self._waiting = False
 
     @abstractmethod
     async def _fill(self) -> bool:
@@ -71,7 +73,7 @@ class ResultStream(ABC, Generic[T]):
             raise RuntimeError("a cancellation or an error ended this iteration: start a new one")
         if self._closed:
             return False
-        self._loop = asyncio.get_running_loop()
+        self._begin_waiting()
         try:
             if await self._fill():
                 return True
@@ -79,8 +81,18 @@ class ResultStream(ABC, Generic[T]):
             self._interrupted = True
             await self.aclose()
             raise
+        finally:
+            self._waiting = False
         await self.aclose()
         return False
+
+    def _begin_waiting(self) -> None:
+        if self._waiting:
+            raise RuntimeError("another task waits for the next result already")
+        loop = asyncio.get_running_loop()
+        if self._loop not in (None, loop):
+            raise RuntimeError("this iteration began on another event loop: start a new one")
+        self._loop, self._waiting = loop, True
 
     async def aclose(self) -> None:
         """Cancel what is being fetched, and wait until it has ended.
@@ -108,6 +120,6 @@ class ResultStream(ABC, Generic[T]):
     def __del__(self) -> None:
         if self._loop is None or self._loop.is_closed():
             return
-        for task in self._tasks():
-            if not task.done():
+        with suppress(RuntimeError):  # the loop may end at any moment
+            for task in self._tasks():
                 self._loop.call_soon_threadsafe(task.cancel)

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import heapq
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from itertools import count
+from typing import Any, TypeVar
 
 import attrs
 
+from gradient_async import AsyncGradient
 from gradient_async._http import RateLimitHeaders
 from gradient_async._pacing import Schedule
-from gradient_async.testing import SlidingLimits
+from gradient_async.testing import Simulator, SlidingLimits
 
+T = TypeVar("T")
 EPOCH = 1_700_000_000.0
 Trip = tuple[float, float]
 """Seconds from sending a request to its being counted, and from there to its answer."""
@@ -164,3 +167,19 @@ async def nothing_left() -> AsyncIterator[None]:
         assert not said
     finally:
         loop.set_exception_handler(None)
+
+
+@asynccontextmanager
+async def far_client(simulator: Simulator, **options: Any) -> AsyncIterator[AsyncGradient]:
+    """A client of a simulator that serves from a thread of its own."""
+    options.setdefault("base_url", simulator.url)
+    async with AsyncGradient(simulator.token, **options) as client:
+        yield client
+
+
+async def collect(results: AsyncIterable[T], into: list[T] | None = None) -> list[T]:
+    """Read results to their end; ``into`` has those before an error, too."""
+    items: list[T] = [] if into is None else into
+    async for item in results:
+        items.append(item)  # noqa: PERF401 - a comprehension would lose them
+    return items

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from conftest import AnyClient, MakeClient
@@ -183,14 +183,14 @@ async def test_unknown_keyword(
 ) -> None:
     """A keyword that is spelled wrong is an error by its name, and nothing is sent."""
     backups: Any = client.backups
-    for call in (
-        lambda: backups.list(droplet_id, **options),
-        lambda: backups.list_policies(**options),
-        lambda: backups.list_supported_policies(**options),
-        lambda: backups.retrieve_policy(droplet_id, **options),
+    for method, arguments in (
+        (backups.list, (droplet_id,)),
+        (backups.list_policies, ()),
+        (backups.list_supported_policies, ()),
+        (backups.retrieve_policy, (droplet_id,)),
     ):
         with pytest.raises(TypeError, match=next(iter(options))):
-            await call()
+            await method(*arguments, **options)
     assert simulator.received == 0
 
 
@@ -391,12 +391,9 @@ async def test_no_retries(
 ) -> None:
     """With ``max_retries=0``, for a call or a client, there is one try, also after a 429."""
     simulator.faults.add(fault, times=2)
-    for call in (
-        lambda: client.backups.list(droplet_id, max_retries=0),
-        lambda: client.copy(max_retries=0).backups.list(droplet_id),
-    ):
+    for impatient, options in ((client, {"max_retries": 0}), (client.copy(max_retries=0), {})):
         with pytest.raises(errors.APIError) as caught:
-            await call()
+            await cast("Any", impatient.backups).list(droplet_id, **options)
         assert caught.value.attempts == 1
     assert len(simulator.requests) == 2
 
@@ -570,13 +567,14 @@ async def test_closed_gate_sends_nothing(
 ) -> None:
     """While the limit is known to be used up, a call that will not wait sends nothing."""
     simulator.faults.add(Fault.rate_limited(300))
-    for attempts in (1, 0):
-        with pytest.raises(errors.RateLimitError) as caught:
-            await client.backups.list(droplet_id)
-        assert caught.value.attempts == attempts
-        assert caught.value.droplet_id == droplet_id
-        assert caught.value.request is not None
-    assert caught.value.response is None
+    with pytest.raises(errors.RateLimitError) as refused:
+        await client.backups.list(droplet_id)
+    with pytest.raises(errors.RateLimitError, match="allows no more requests") as unsent:
+        await client.backups.list(droplet_id)
+    assert (refused.value.attempts, unsent.value.attempts) == (1, 0)
+    assert refused.value.request == unsent.value.request
+    assert unsent.value.droplet_id == droplet_id
+    assert unsent.value.response is None
     assert simulator.received == 1
 
 
