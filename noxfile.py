@@ -23,7 +23,7 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 
 
-def install(session: nox.Session, *groups: str, package: str | None = "-e.[cli]") -> None:
+def install(session: nox.Session, *groups: str, package: str | None = "-e.[cli,speed]") -> None:
     """Install dependency groups and, unless `package` is None, the package."""
     requirements = nox.project.dependency_groups(PYPROJECT, *groups)
     session.install(*requirements, *([package] if package else []))
@@ -76,7 +76,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Check the types of the package, its tests and this file with mypy and pyright."""
-    install(session, "typing", package="-e.[cli,speed]")
+    install(session, "typing")
     session.run("mypy")
     session.run("pyright")
 
