@@ -16,17 +16,29 @@ from collections.abc import (
     Iterable,
 )
 from itertools import islice
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
 
 from . import errors
 from ._http import checked_droplet_id
 from ._stream import ResultStream
 
-__all__ = ["DEFAULT_CONCURRENCY", "DropletIds", "FanOut", "ends_run"]
+__all__ = ["DEFAULT_CONCURRENCY", "Account", "DropletIds", "FanOut", "ends_run"]
 
 R = TypeVar("R")
 
 DropletIds: TypeAlias = Iterable[int] | AsyncIterable[int]
+
+
+@runtime_checkable
+class Account(AsyncIterable[int], Protocol):
+    """IDs that become known while they are read, and how many of them there will be."""
+
+    total: int | None
+
+    def rest(self) -> Iterable[int]:
+        """Give the IDs that are known and were not handed out."""
+        ...
+
 
 DEFAULT_CONCURRENCY: Final = 50
 _END: Final[Any] = object()
@@ -74,7 +86,9 @@ class _Source:
         return checked_droplet_id(droplet_id)
 
     def rest(self) -> Iterable[int]:
-        """Give the IDs of a collection that were not handed out; an iterator keeps its own."""
+        """Give the IDs that were not handed out, as far as they can be told without taking them."""
+        if isinstance(self._ids, Account):
+            return self._ids.rest()
         return islice(self._ids, self._taken, None) if isinstance(self._ids, Collection) else ()
 
 
@@ -237,12 +251,23 @@ class FanOut(ResultStream[R]):
     def missing(self) -> tuple[int, ...]:
         """The IDs without a result so far.
 
-        Those in work, and where the IDs were given as a collection, those not begun. What an
-        iterator has not handed out is still in it.
+        Those in work, and those not begun: of a collection all of them, of an account those that
+        were listed. What an iterator has not handed out is still in it.
         """
         if self._run is not None:
             return self._run.missing()
         return tuple(dict.fromkeys(self._ids)) if isinstance(self._ids, Collection) else ()
+
+    @property
+    def total(self) -> int | None:
+        """The number of results that there will be, for a progress display.
+
+        Of a collection its length, of an account the number of its Droplets, which is known with
+        the first answer. ``None`` as long as it is not known; of an iterator it never is.
+        """
+        if isinstance(self._ids, Account):
+            return self._ids.total
+        return len(self._ids) if isinstance(self._ids, Collection) else None
 
     def _tasks(self) -> Iterable[asyncio.Task[Any]]:
         if self._alarm is not None:

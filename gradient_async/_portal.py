@@ -568,6 +568,11 @@ class BlockingFanOut(BlockingIterator[T]):
         """The IDs without a result so far; see `FanOut.missing`."""
         return self._fan_out.missing
 
+    @property
+    def total(self) -> int | None:
+        """The number of results that there will be, where it is known; see `FanOut.total`."""
+        return self._fan_out.total
+
     def _batch(self) -> list[T]:
         if self._feed is None:
             return super()._batch()

@@ -264,7 +264,7 @@ class BackupsResource:
         Returns:
             An iterator over one `DropletBackups` per ID. It can also be entered with
             ``with``, and left early. A consumer that is slow holds the requests back.
-            Its ``missing`` names the IDs without a result so far.
+            Its ``missing`` names the IDs without a result so far, its ``total`` is their number.
 
         Raises:
             AuthenticationError: The token is not valid. Like every error that concerns all Droplets
@@ -323,7 +323,9 @@ class BackupsResource:
 
         Returns:
             An iterator over one `DropletBackups` per Droplet, with the Droplet itself
-            beside its backups. It can also be entered with ``with``, and left early.
+            beside its backups. It can also be entered with ``with``, and left early. Its
+            ``missing`` names the Droplets that were listed and have no result so far, its ``total``
+            is the number of Droplets once that is known.
 
         Raises:
             APIError: As for `list_many`.

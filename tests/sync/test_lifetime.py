@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import tracemalloc
 from collections.abc import Callable
@@ -108,7 +109,8 @@ def test_hundreds_of_clients(
     finally:
         tracemalloc.stop()
     assert (threading.active_count(), open_files()) == (threads, files)
-    assert after - before < 150 * 500
+    each = 500 if sys.gettrace() is None else 5_000  # coverage keeps a tracer for every thread
+    assert after - before < 150 * each
     assert caplog.records == []
 
 
