@@ -229,7 +229,10 @@ class FleetAudit:
         """Give the Droplets with one of the findings.
 
         Example:
+            >>> fleet = await audit_account(client)
             >>> late = fleet.with_findings({Finding.OVERDUE, Finding.NEVER})
+            >>> [audit.droplet_id for audit in late]
+            [3164445]
         """
         return tuple(audit for audit in self.audits if audit.finding in findings)
 
@@ -381,9 +384,12 @@ def audit_fleet(
         ValueError: As for `audit_droplet`.
 
     Example:
+        >>> backups = client.gpu_droplets.backups
+        >>> policies = {number: policy async for number, policy in backups.iter_policies()}
+        >>> results = [result async for result in backups.list_many(list(policies))]
         >>> fleet = audit_fleet(policies, results, now=datetime.now(UTC))
         >>> fleet.coverage
-        97.5
+        50.0
         >>> [audit.droplet_id for audit in fleet.with_findings({Finding.NEVER})]
         [3164445]
     """
@@ -433,8 +439,8 @@ async def audit_account(
 
     Example:
         >>> fleet = await audit_account(client, max_age=timedelta(hours=26))
-        >>> fleet.counts[Finding.OVERDUE]
-        3
+        >>> fleet.counts[Finding.NEVER]
+        1
     """
     run = _Collection(_Rules(now or datetime.now(UTC), max_age, grace), on_start, on_result)
     backups = client.gpu_droplets.backups
@@ -484,7 +490,7 @@ def audit_account_blocking(
         >>> with Gradient() as client:
         ...     fleet = audit_account_blocking(client)
         >>> fleet.coverage
-        97.5
+        50.0
     """
     run = _Collection(_Rules(now or datetime.now(UTC), max_age, grace), on_start, on_result)
     backups = client.gpu_droplets.backups

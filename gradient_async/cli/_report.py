@@ -72,7 +72,11 @@ def render_report(
         ModuleNotFoundError: jinja2 or plotly is not installed; both come with ``[cli]``.
 
     Example:
-        >>> Path("report.html").write_text(render_report(audit), encoding="utf-8")
+        >>> from pathlib import Path
+        >>> from gradient_async.audit import audit_account
+        >>> page = render_report(await audit_account(client))
+        >>> Path("report.html").write_text(page, encoding="utf-8") > 1_000_000
+        True
     """
     library, library_hash = _library()
     script, style = _template_text("report.js"), _template_text("report.css")

@@ -214,7 +214,11 @@ class AsyncBackupsResource(AsyncAPIResource):
 
         Example:
             >>> async for backup in client.gpu_droplets.backups.iter_backups(3164444):
-            ...     print(backup.created_at.date(), backup.size_gigabytes)
+            ...     print(backup.type, backup.size_gigabytes)
+            backup 20.0
+            backup 20.5
+            backup 21.0
+            backup 21.5
         """
         return backups_of(self._get, droplet_id, options).listing(
             concurrency=checked_count("concurrency", concurrency)

@@ -199,7 +199,11 @@ class BackupsResource:
 
         Example:
             >>> for backup in client.gpu_droplets.backups.iter_backups(3164444):
-            ...     print(backup.created_at.date(), backup.size_gigabytes)
+            ...     print(backup.type, backup.size_gigabytes)
+            backup 20.0
+            backup 20.5
+            backup 21.0
+            backup 21.5
         """
         return BlockingIterator(
             self._portal, self._wrapped.iter_backups(droplet_id, concurrency=concurrency, **options)

@@ -1,9 +1,13 @@
 """A simulator of the DigitalOcean API for tests: a real HTTP server on loopback.
 
-async with Simulator(Fleet.generate(100), limits=[(250, 60.0)]) as simulator:
-client = AsyncGradient(access_token=simulator.token, base_url=simulator.url)
-...
-assert len(simulator.requests) == 100
+Example:
+    >>> from gradient_async import AsyncGradient
+    >>> async with Simulator(Fleet.generate(100)) as simulator:
+    ...     client = AsyncGradient(access_token=simulator.token, base_url=simulator.url)
+    ...     policies = [policy async for policy in client.gpu_droplets.backups.iter_policies()]
+    ...     await client.close()
+    >>> len(policies), len(simulator.requests)
+    (100, 1)
 """
 
 from gradient_async.testing._faults import Fault, FaultRule, Faults
