@@ -35,7 +35,7 @@ def names_of(path: Path) -> dict[str, Any]:
     return {**vars(import_module(".".join(parts).removesuffix(".__init__"))), **clients}
 
 
-@pytest.mark.parametrize(("path", "text"), docstrings_with_examples())
+@pytest.mark.parametrize(("path", "text"), [*docstrings_with_examples()])
 def test_docstring(path: Path, text: str, make_interpreter: MakeInterpreter) -> None:
     """The examples of a docstring run, and show what it says; `client` is one of its kind."""
     is_blocking = "sync" in path.relative_to(PACKAGE).parts
