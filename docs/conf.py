@@ -1,8 +1,11 @@
 """Sphinx settings: MyST pages, docstrings as the reference, furo."""
 
 import sys
+from pathlib import Path
 
 from gradient_async import __version__
+
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 
 project = "gradient_async"
 author = "gradient_async contributors"
@@ -10,34 +13,53 @@ project_copyright = f"2026, {author}"
 release = version = __version__
 
 extensions = [
+    "import_graph",
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "sphinx_click",
+    "sphinx_copybutton",
 ]
 exclude_patterns = ["_build"]
+default_role = "py:obj"  # `name` in a docstring is code, and a link where it leads somewhere
+
+smartquotes = False  # they would make a dash of the `--` before an option
 
 html_theme = "furo"
 html_title = f"gradient_async {release}"
+html_static_path = ["_static"]
+html_css_files = ["import-graph.css"]
+html_theme_options = {
+    "source_repository": "https://github.com/gradient-async/gradient-async/",
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+copybutton_exclude = ".linenos, .gp, .go"
 
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
-autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}
+autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "description"
-autodoc_class_signature = "separated"
+autodoc_class_signature = "mixed"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 
 # Other projects' names cannot be looked up without a network, and ours that begin with an
-# underscore have no page, so both are left unlinked. So are the pieces of a quoted default value.
+# underscore have no page, so both are left unlinked. So are the pieces of a quoted default value,
+# and bare names in annotations of modules that import them for type checkers only.
 outside = "|".join(
-    [*sorted(sys.stdlib_module_names), "aiohttp", "attr", "attrs", "msgspec", "yarl"]
+    [*sorted(sys.stdlib_module_names), "aiohttp", "attr", "attrs", "msgspec", "pytest", "yarl"]
 )
 nitpick_ignore_regex = [
+    (r"py:obj", r".*"),
     (r"py:.*", rf"({outside})\..*"),
     (r"py:.*", r"(.*\.)?_.*"),
     (r"py:.*", r".*[^\w.].*"),
-    (r"py:.*", r"SessionSource|Async\w+With\w+Response"),  # imported for type checkers only
+    (r"py:.*", r"datetime|timedelta|LoopFactory|SessionSource|Async\w+With\w+Response"),
+    (r"py:.*", r"gradient_async\.sync\.(views\.\w+|responses\.T)"),
 ]

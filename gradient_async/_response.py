@@ -81,7 +81,7 @@ class RawResponse(Generic[T]):
 
     @property
     def is_closed(self) -> bool:
-        """True: the connection has been given back."""
+        """Always true, as the connection has been given back."""
         return True
 
     def json(self) -> Any:

@@ -1,10 +1,10 @@
 """pytest fixtures around the simulator; they need no plugin for asyncio.
 
-Take them into a test suite with one line in its top `conftest.py`:
+Take them into a test suite with one line in its top `conftest.py`::
 
     pytest_plugins = ["gradient_async.testing.pytest_plugin"]
 
-Then a test, sync or async, asks for what it needs:
+Then a test, sync or async, asks for what it needs::
 
     def test_every_backup_is_reported(gradient_environment):
         assert len(my_report()) == 123  # it makes its own Gradient()

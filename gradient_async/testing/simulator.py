@@ -179,7 +179,7 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """The base URL, such as `http://127.0.0.1:49152`; RuntimeError before the start."""
+        """The base URL, with the port that it got; RuntimeError before the start."""
         if not self._url:
             raise RuntimeError("the simulator has not been started")
         return self._url
