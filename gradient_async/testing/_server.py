@@ -1,7 +1,9 @@
 """The TCP side: connections are counted, numbered and closed without waiting."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TypeAlias
 
 from aiohttp import web
@@ -95,12 +97,18 @@ class Listener:
     async def start(self) -> str:
         """Listen, and return the base URL."""
         await self._runner.setup()
-        await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        self._socket = socket.create_server((self._host, self._port), family=family, backlog=1024)
+        await web.SockSite(self._runner, self._socket, backlog=1024).start()
         host, port = self._runner.addresses[0][:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     async def stop(self) -> None:
         """Stop listening, cut all connections and wait for their handlers to end."""
+        # asyncio leaks what it accepted in the turn before: it needs its server to be open still.
+        with suppress(NotImplementedError):  # Windows: its loop has no such readers
+            asyncio.get_running_loop().remove_reader(self._socket)
+        await asyncio.sleep(0)
         for site in list(self._runner.sites):
             await site.stop()
         self.server.abort()

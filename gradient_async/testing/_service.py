@@ -172,9 +172,9 @@ class Service:
         exchange = Exchange(self, request, connection, self.journal.arrive(connection))
         try:
             return await self._respond(exchange)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionResetError):
             self.journal.cancelled += self.serving and not exchange.hung_up
-            raise
+            raise asyncio.CancelledError from None  # a reset would be logged as an error of ours
         finally:
             exchange.log(0)
             self.journal.leave(connection)

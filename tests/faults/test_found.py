@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
+import socket
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import pytest
+from aiohttp import web
 
-from gradient_async import errors
+from gradient_async import AsyncGradient, errors
 from gradient_async._http import RateLimitHeaders, Response, status_error
 from gradient_async._structure import MAX_NESTING, DecodeFailure, decode, decode_any
+from gradient_async.testing import Fault, Fleet, Simulator
 from gradient_async.types import BackupListResponse
 
 
@@ -44,3 +49,42 @@ def test_an_error_with_a_deeply_nested_body_can_be_pickled() -> None:
     again = pickle.loads(pickle.dumps(error))
     assert isinstance(again, errors.BadRequestError)
     assert again.body == copy.deepcopy(error.body) == nested(800).decode()
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_a_simulator_that_stops_while_clients_connect_leaves_no_socket(turns: int) -> None:
+    """What was accepted a moment before is closed: asyncio forgets it when its server is closed."""
+    async with Simulator() as simulator:
+        port = urlsplit(simulator.url).port
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]
+        for _ in range(turns):
+            await asyncio.sleep(0)
+    ended = [await asyncio.to_thread(_is_closed, client) for client in clients]
+    assert all(ended)
+
+
+def _is_closed(client: socket.socket) -> bool:
+    """Tell whether the other side has closed, by an end or a reset, and close this one."""
+    client.settimeout(5)
+    with client, suppress(ConnectionResetError):
+        return client.recv(1) == b""
+    return True
+
+
+def _hang_up(request: web.BaseRequest) -> None:
+    assert request.transport is not None
+    request.transport.close()
+
+
+async def test_a_client_that_goes_away_is_no_error_of_the_simulator(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A fault that finds its connection gone ends as quietly as one that is cancelled."""
+    async with Simulator(Fleet.generate(1)) as simulator:
+        simulator.faults.add(Fault.hold("headers"), times=None)
+        simulator.before(_hang_up)
+        async with AsyncGradient(simulator.token, base_url=simulator.url, max_retries=0) as client:
+            with pytest.raises(errors.APIConnectionError):
+                await client.gpu_droplets.backups.list(1)
+        await simulator.wait_for(cancelled=1)
+    assert not caplog.records
