@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, TypeAlias, cast
 
 import attrs
 import pytest
+from blockbuster import BlockBuster
 from hypothesis import settings
 
 import gradient_async
@@ -24,6 +25,8 @@ Kind: TypeAlias = Literal["async", "blocking"]
 settings.register_profile("project", deadline=None, derandomize=True, max_examples=80)
 settings.load_profile("project")
 
+# A program whose loop is its own, and what waits for servers in threads.
+MAY_BLOCK = ("gradient_async.cli", "gradient_async.testing")
 UNWANTED = ("DIGITALOCEAN_ACCESS_TOKEN", "GRADIENT_BASE_URL", "NO_PROXY", "ALL_PROXY")
 
 
@@ -35,6 +38,23 @@ def clean_environment() -> Iterator[None]:
             if name.upper() in UNWANTED or name.upper() in {"HTTP_PROXY", "HTTPS_PROXY"}:
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Nothing of ours sleeps, reads a file or waits for a lock where an event loop is running.
+
+    Such a call raises a `BlockingError` in its place, in whichever thread the loop is.
+    """
+    if request.node.get_closest_marker("blocks_loop"):
+        yield
+        return
+    detector = BlockBuster("gradient_async", excluded_modules=MAY_BLOCK)
+    detector.activate()
+    try:
+        yield
+    finally:
+        detector.deactivate()
 
 
 class _InThread:

@@ -105,6 +105,7 @@ async def test_asgi(simulator: Simulator, droplet_id: int, total: int, kind: str
     assert (simulator.received, simulator.connections, len(loop_threads())) == (3, 1, 1)
 
 
+@pytest.mark.blocks_loop
 async def test_asgi_without_sync_to_async(droplet_id: int, total: int) -> None:
     """A blocking call in an async view works under ASGI, and warns."""
     with pytest.warns(BlockingCallWarning, match="AsyncGradient"):

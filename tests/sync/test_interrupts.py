@@ -97,6 +97,7 @@ def test_interrupted_stream(client: Gradient, simulator: Simulator, droplet_id: 
     assert simulator.connections == 2
 
 
+@pytest.mark.blocks_loop
 def test_interrupted_while_a_loop_runs(
     client: Gradient, simulator: Simulator, droplet_id: int
 ) -> None:

@@ -31,6 +31,7 @@ def fetch(client: Gradient, droplet_id: int) -> int | None:
     return client.gpu_droplets.backups.list(droplet_id).meta.total
 
 
+@pytest.mark.blocks_loop
 async def test_works_and_warns(client: Gradient, droplet_id: int) -> None:
     """A call in the thread of a running loop is answered, and warns at the caller's line."""
     with pytest.warns(BlockingCallWarning, match="use AsyncGradient there") as caught:
@@ -39,6 +40,7 @@ async def test_works_and_warns(client: Gradient, droplet_id: int) -> None:
     assert here(list(caught)) == ["page = client.gpu_droplets.backups.list(droplet_id)"]
 
 
+@pytest.mark.blocks_loop
 async def test_warns_once_per_place(client: Gradient, droplet_id: int) -> None:
     """With Python's own filters the same place warns once, and each place warns."""
     with warnings.catch_warnings(record=True) as caught:
@@ -53,6 +55,7 @@ async def test_warns_once_per_place(client: Gradient, droplet_id: int) -> None:
     ]
 
 
+@pytest.mark.blocks_loop
 async def test_warns_at_the_loop_over_an_iterator(client: Gradient, droplet_id: int) -> None:
     """An iterator warns where it is iterated over, in whichever way."""
     backups = client.gpu_droplets.backups
@@ -69,6 +72,7 @@ async def test_warns_at_the_loop_over_an_iterator(client: Gradient, droplet_id: 
     ]
 
 
+@pytest.mark.blocks_loop
 async def test_warns_at_the_with_of_a_stream(client: Gradient, droplet_id: int) -> None:
     """A streamed answer warns at its ``with`` and where it is read."""
     streaming = client.gpu_droplets.backups.with_streaming_response
@@ -89,6 +93,7 @@ async def test_warning_as_an_error(client: Gradient, simulator: Simulator, dropl
     assert simulator.received == 0
 
 
+@pytest.mark.blocks_loop
 async def test_iteration_works(client: Gradient, fleet: Fleet) -> None:
     """A fan-out is complete also in the thread of a running loop."""
     with pytest.warns(BlockingCallWarning):
@@ -96,6 +101,7 @@ async def test_iteration_works(client: Gradient, fleet: Fleet) -> None:
     assert {result.droplet_id for result in results} == set(fleet.droplets)
 
 
+@pytest.mark.blocks_loop
 async def test_closed_meanwhile(client: Gradient, simulator: Simulator, droplet_id: int) -> None:
     """Closing ends a call in the thread of a running loop as it does in any other."""
     simulator.faults.add(Fault.hold())
@@ -113,6 +119,7 @@ async def test_closed_meanwhile(client: Gradient, simulator: Simulator, droplet_
     closing.result()
 
 
+@pytest.mark.blocks_loop
 async def test_close_needs_no_warning(clients: Clients, droplet_id: int) -> None:
     """Making a client and closing it is quiet in the thread of a running loop."""
     client = clients.make()
