@@ -86,6 +86,7 @@ class _Source:
         return checked_droplet_id(droplet_id)
 
     def rest(self) -> Iterable[int]:
+        self.ended = isinstance(self._ids, Collection) and self._taken >= len(self._ids)
         """Give the IDs that were not handed out, as far as they can be told without taking them."""
         if isinstance(self._ids, Account):
             return self._ids.rest()
@@ -102,9 +103,8 @@ class _Repeats(Generic[R]):
     def __init__(self, ids: DropletIds) -> None:
         self._expected: Counter[int] | None = None
         if isinstance(ids, Collection):
-            self._expected = Counter(
-                {droplet_id: count - 1 for droplet_id, count in Counter(ids).items() if count > 1}
-            )
+            counts = Counter(iter(ids))  # of a mapping itself it would take the values for counts
+            self._expected = Counter({key: n - 1 for key, n in counts.items() if n > 1})
         self._answers: OrderedDict[int, R] = OrderedDict()
 
     def keep(self, droplet_id: int, answer: R) -> None:
@@ -141,7 +141,7 @@ class _Run(Generic[R]):
     ) -> None:
         self.source = _Source(ids)
         self.ready = ready
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.workers: set[asyncio.Task[None]] = set()
         self.in_work: Counter[int] = Counter()
         # One place for each ID that was taken and whose answer was not.
@@ -166,13 +166,15 @@ class _Run(Generic[R]):
         return tuple(dict.fromkeys([*self.in_work, *rest]))
 
     def expire(self, deadline: float) -> None:
-        if self.workers:
+        if not self.complete:
             self.fail(errors.DeadlineExceededError(deadline=deadline, missing=self.missing()))
 
     def _worker_ended(self, worker: asyncio.Task[None]) -> None:
         self.workers.discard(worker)
-        if not worker.cancelled() and (error := worker.exception()) is not None:
-            self.fail(error if isinstance(error, Exception) else RuntimeError(repr(error)))
+        if worker.cancelled():
+            self.fail(RuntimeError("what this run was waiting for was cancelled from outside"))
+        elif (error := worker.exception()) is not None:
+            self.fail(error)
         if not self.workers:
             self.tell()
 
@@ -198,7 +200,7 @@ class _Run(Generic[R]):
         self.ready.extend([answer] * self.in_work.pop(droplet_id))
         self.tell()
 
-    def fail(self, error: Exception) -> None:
+    def fail(self, error: BaseException) -> None:
         """End the run with an error, which is raised once the answers at hand are taken."""
         if self.error is None:
             self.error = error
@@ -284,16 +286,16 @@ class FanOut(ResultStream[R]):
         while not self._ready:
             if run.error is not None:
                 raise run.error
-            if self._closed or (not run.workers and run.complete):
+            if not run.workers and run.complete:
                 return False
-            if not run.workers:
-                raise RuntimeError("what this run was waiting for was cancelled from outside")
             await run.news()
         return True
 
     def _start(self) -> _Run[R]:
         self._run = run = _Run(self._ids, self._ask, self._concurrency, self._ready)
         run.add_worker()
+            if self._closed:
+                return False
         if self._deadline is not None:
             loop = asyncio.get_running_loop()
             self._alarm = loop.call_later(self._deadline, run.expire, self._deadline)

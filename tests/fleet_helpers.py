@@ -169,6 +169,24 @@ async def nothing_left() -> AsyncIterator[None]:
         loop.set_exception_handler(None)
 
 
+async def settle(rounds: int = 10) -> None:
+    """Let every task that can run do so."""
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+
+
+async def assert_idle(client: AsyncGradient, simulator: Simulator) -> None:
+    """Check that no request is under way, and no connection or place in the limit is in use."""
+    await simulator.wait_for(lambda simulator: simulator.in_flight == 0)
+    transport = client._transport
+    slots, schedule = transport.connections.here().slots, transport.pacer._schedule
+    for _ in range(5000):  # an answer that was sent is not yet one that was read
+        if slots._value == 100 and schedule.running == 0:
+            break
+        await asyncio.sleep(0.001)
+    assert (slots._value, schedule.running, client.rate_limit.waiting) == (100, 0, 0)
+
+
 @asynccontextmanager
 async def far_client(simulator: Simulator, **options: Any) -> AsyncIterator[AsyncGradient]:
     """A client of a simulator that serves from a thread of its own."""
