@@ -2,6 +2,9 @@
 
 import sys
 from pathlib import Path
+from typing import Any
+
+import attrs
 
 from gradient_async import __version__
 
@@ -44,6 +47,7 @@ myst_heading_anchors = 3
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented_params"
 autodoc_class_signature = "mixed"
 autodoc_preserve_defaults = True
 napoleon_google_docstring = True
@@ -60,6 +64,21 @@ nitpick_ignore_regex = [
     (r"py:.*", rf"({outside})\..*"),
     (r"py:.*", r"(.*\.)?_.*"),
     (r"py:.*", r".*[^\w.].*"),
-    (r"py:.*", r"datetime|timedelta|LoopFactory|SessionSource|Async\w+With\w+Response"),
+    (r"py:.*", r"[RT]|datetime|timedelta|DropletIds|LoopFactory|Page|Portal|SessionSource"),
+    (r"py:.*", r"Async\w+With\w+Response"),
     (r"py:.*", r"gradient_async\.sync\.(views\.\w+|responses\.T)"),
 ]
+
+
+def without_inner_constructors(
+    app: Any, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
+) -> tuple[str, str] | None:
+    """Leave out how to make what only the library itself makes."""
+    made_here = ("Resource", "Response", "Iterator", "FanOut", "Listing", "ResultStream")
+    is_ours = what == "class" and not attrs.has(obj) and name.endswith(made_here)
+    return ("", "") if is_ours else None
+
+
+def setup(app: Any) -> None:
+    """Tell Sphinx of it."""
+    app.connect("autodoc-process-signature", without_inner_constructors)

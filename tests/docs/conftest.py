@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -35,10 +36,10 @@ def account_of_the_examples() -> Fleet:
 
 @pytest.fixture
 def simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
-    """The simulated account of a page: the tutorial's is the one of the command line."""
+    """The simulated account of a page: the tutorial's is the one that it has served."""
     path = getattr(request, "param", None)
     is_tutorial = isinstance(path, Path) and path.name == "tutorial.md"
-    with Simulator(demo_fleet() if is_tutorial else account_of_the_examples()) as simulator:
+    with Simulator(demo_fleet(120) if is_tutorial else account_of_the_examples()) as simulator:
         # Results come as they are there: let the second Droplet's be the second one's.
         simulator.faults.add(Fault.delay(0.2), path="/3164445/backups$", times=None)
         yield simulator
@@ -53,6 +54,7 @@ def make_interpreter(
     monkeypatch.setenv("GRADIENT_BASE_URL", simulator.url)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(tmp_path)
+    shutil.copy(Path(__file__).parent / "authority.pem", tmp_path)
     monkeypatch.setattr(sys, "displayhook", sys.__displayhook__)
 
     def make(**namespace: Any) -> Interpreter:

@@ -2,7 +2,8 @@
 
 Sybil finds the examples. A ``python`` block is run; one that begins with ``>>>`` is compared with
 what it shows, and so is a ``text`` block with what the block before it printed. A block with a
-caption is a file, and a test file is also run by pytest. Of a ``console`` block each command is
+caption is a file, and a test file is also run by pytest; one of the class ``not-run`` shows what
+others do. Of a ``console`` block each command is
 run, unless it is one of `NOT_RUN`, and its output compared if any is shown; ``...`` stands for
 whatever there is.
 """
@@ -30,9 +31,19 @@ from sybil import Document, Example, Region
 from sybil.parsers.abstract.doctest import DocTestStringParser
 from sybil.parsers.myst import CodeBlockParser
 
-NOT_RUN: Final = ("export ", "git ", "nox", "pip ", "pre-commit ", "python3 -m pip ")
-"""Commands that install, that work on a checkout, or that only set up the reader's shell."""
+NOT_RUN: Final = (
+    "export ",
+    "git ",
+    "gradient-async simulate",
+    "nox",
+    "pip ",
+    "pre-commit ",
+    "python3 -m pip ",
+)
+"""Commands that install, that work on a checkout, or that only set up
+the reader's shell or serve until they are stopped."""
 
+LONGEST: Final = 4000
 FLAGS: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 CHECKER: Final = doctest.OutputChecker()
 
@@ -94,10 +105,11 @@ class Interpreter:
 
     def block(self, example: Example) -> None:
         """Run a block of Python, or write it to the file that its caption names."""
-        lexemes = example.region.lexemes or {}
-        caption = (lexemes.get("options") or {}).get("caption")
-        if caption:
-            self._write(caption, example.parsed)
+        options = (example.region.lexemes or {}).get("options") or {}
+        if options.get("class") == "not-run":
+            return
+        if "caption" in options:
+            self._write(options["caption"], example.parsed)
             return
         source = "\n" * (example.line + example.parsed.line_offset) + example.parsed
         self._printed = self._run(source, example.path, "exec")
@@ -150,14 +162,15 @@ class Interpreter:
             cwd=self._directory,
             env={**os.environ, "PATH": os.pathsep.join([scripts, os.environ.get("PATH", "")])},
             stdin=subprocess.DEVNULL,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
             timeout=50,
             check=False,
         )
         found_something = done.returncode == 1 and " audit" in command
-        assert done.returncode == 0 or found_something, f"{command}\n{done.stdout}{done.stderr}"
+        assert done.returncode == 0 or found_something, f"{command}\n{done.stdout}"
         return done.stdout
 
 
@@ -166,7 +179,7 @@ def difference(shown: str, printed: str) -> str:
     example = doctest.Example("", shown)
     if CHECKER.check_output(example.want, printed, FLAGS):
         return ""
-    return CHECKER.output_difference(example, printed, FLAGS)
+    return CHECKER.output_difference(example, printed[:LONGEST], FLAGS)
 
 
 def transcript(block: str) -> Iterator[tuple[str, str]]:
