@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Final, Literal, TypeAlias
+from weakref import WeakKeyDictionary
 
 import attrs
 
@@ -83,12 +84,12 @@ def ideal_seconds(requests: int, rate_limit: RateLimit | None) -> float:
         >>> ideal_seconds(5001, RateLimit())
         3600.0
     """
-    seconds, left = 0.0, max(0, requests - 1)
     windows = () if rate_limit is None else rate_limit.windows
-    for limit, span in sorted(windows, key=lambda window: -window[1]):
-        rounds, left = divmod(left, limit)
-        seconds += rounds * span
-    return seconds
+    sent: list[float] = []
+    for number in range(requests):
+        waits = [sent[number - limit] + span for limit, span in windows if number >= limit]
+        sent.append(max(waits, default=0.0))
+    return sent[-1] if sent else 0.0
 
 
 @attrs.frozen
@@ -360,7 +361,7 @@ class Pacer:
         self._clock = clock
         self._waiting: deque[_Waiter] = deque()
         # When each loop with waiters has the queue looked at: one may end while others wait.
-        self._alarms: dict[asyncio.AbstractEventLoop, float] = {}
+        self._alarms = WeakKeyDictionary[asyncio.AbstractEventLoop, float]()
         self._newest = RateLimitHeaders({}, 0.0)
         self._lock = _new_lock()
         tell_after_fork(self)
@@ -496,7 +497,6 @@ class Pacer:
             try:
                 loop.call_soon_threadsafe(self._set_alarm, at)
             except RuntimeError:
-                self._alarms.pop(loop, None)
                 return False
             self._alarms[loop] = at
         return not loop.is_closed()

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import random
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from fleet_helpers import EPOCH, FakeClient, Trip, World, fullest
+from fleet_helpers import EPOCH, FakeClient, Trip, World, fullest, settle
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gradient_async import RateLimit, RateLimitError
 from gradient_async._http import RateLimitHeaders
-from gradient_async._pacing import Pacer, Schedule
+from gradient_async._pacing import Pacer, Schedule, ideal_seconds
 from gradient_async.testing import SlidingLimits
 
 HOUR = 3600.0
@@ -374,12 +375,6 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-async def settle(rounds: int = 5) -> None:
-    """Let every task that can run do so."""
-    for _ in range(rounds):
-        await asyncio.sleep(0)
-
-
 async def queue(pacer: Pacer, count: int) -> list[asyncio.Task[float]]:
     """Let so many requests wait, in their order."""
     tasks = [asyncio.create_task(pacer.start(None)) for _ in range(count)]
@@ -498,6 +493,40 @@ class TestPacer:
         with pytest.raises(RateLimitError):
             await pacer.start(0.02)
         assert pacer.status().waiting == 0
+
+    async def test_patience_that_ends_in_the_moment_of_the_start(self, clock: ManualClock) -> None:
+        """Whoever was let through in the same moment goes on and is not sent away."""
+        pacer = Pacer(RateLimit(((1, 60.0),)), clock)
+        await pacer.start(None)
+        [task] = await queue(pacer, 1)
+        waiter = pacer._waiting[0]
+        pacer.give_back()
+        pacer._give_up(waiter)
+        assert await task == clock.now
+
+    @pytest.mark.parametrize("retry_after", [None, 300])
+    async def test_the_error_names_the_limit_that_closed_the_gate(
+        self, retry_after: int | None, clock: ManualClock
+    ) -> None:
+        """Behind a gate it is the limit of the 429: the hour's is the one without a pause."""
+        pacer = Pacer(None, clock)
+        said = {"reset": int(EPOCH) + 300} if retry_after is None else {"retry_after": retry_after}
+        pacer.refuse(await pacer.start(None), headers(**said))
+        with pytest.raises(RateLimitError) as caught:
+            await pacer.start(60.0)
+        assert caught.value.kind == ("hourly" if retry_after is None else "burst")
+
+    async def test_an_alarm_that_was_overtaken_changes_nothing(self, clock: ManualClock) -> None:
+        """A timer of the past finds that another one is set, and nobody starts too early."""
+        pacer = Pacer(RateLimit(((1, 60.0),)), clock)
+        pacer.finish(await pacer.start(None), None)
+        tasks = await queue(pacer, 2)
+        alarms = dict(pacer._alarms)
+        pacer._on_alarm(clock.now - 1.0)
+        await settle()
+        assert pacer._alarms == alarms
+        assert pacer.status().waiting == 2
+        await drop(tasks)
 
     async def test_no_patience_at_all(self, clock: ManualClock) -> None:
         """With a patience of 0 it starts where there is room, and is refused elsewhere."""
@@ -633,10 +662,13 @@ class TestPacerOnSeveralLoops:
         assert await mine > 0
 
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-    async def test_the_others_go_on_when_a_loop_is_closed_under_its_waiters(self) -> None:
+    @pytest.mark.parametrize("whose_turn", ["theirs", "nobody's", "nobody's so soon"])
+    async def test_the_others_go_on_when_a_loop_is_closed_under_its_waiters(
+        self, clock: ManualClock, whose_turn: str
+    ) -> None:
         """Waiters whose loop was closed without an end for them hold nobody up."""
-        pacer = Pacer(RateLimit(((1, 0.01),)))
-        pacer.finish(await pacer.start(None), None)
+        pacer = Pacer(RateLimit(((1, 60.0),)), clock)
+        running = await pacer.start(None)
         abandoned = asyncio.new_event_loop()
         tasks = [abandoned.create_task(pacer.start(None)) for _ in range(3)]
 
@@ -645,13 +677,50 @@ class TestPacerOnSeveralLoops:
             abandoned.close()
 
         await asyncio.to_thread(begin_and_close)
-        sent_at = await pacer.start(None)
-        pacer.finish(sent_at, None)
-        assert pacer._schedule.running == 0
-        assert pacer.status().waiting == 0
+        assert pacer.status().waiting == 3
+        if whose_turn == "theirs":
+            pacer.give_back()
+            assert await pacer.start(None) == clock.now
+        else:
+            if whose_turn == "nobody's so soon":
+                pacer._alarms.clear()  # as if they had been told to look later than now
+            pacer.finish(running, None)
+            assert pacer.status().waiting == 0
+            clock.now += 60.0
+            assert await pacer.start(0.0) == clock.now
+        assert (pacer._schedule.running, pacer.status().waiting) == (1, 0)
         for task in tasks:  # as nobody can end them any more
             task._log_destroy_pending = False  # type: ignore[attr-defined]
         tasks.clear()
+
+
+def test_loops_that_are_gone_are_not_kept() -> None:
+    """A client that outlives many loops on which requests waited holds on to none of them."""
+    pacer = Pacer(RateLimit(((1, 60.0),)))
+
+    async def wait_in_vain() -> None:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0):
+                await pacer.start(None)
+
+    asyncio.run(pacer.start(None))
+    for _ in range(5):
+        asyncio.run(wait_in_vain())
+    gc.collect()
+    assert len(pacer._alarms) == 0
+
+
+@given(st.integers(0, 60), rate_limits)
+def test_ideal_seconds_are_those_of_a_server_without_distance(
+    requests: int, rate_limit: RateLimit
+) -> None:
+    """The time that is told beforehand is when the last request starts if answers take none."""
+    world = World()
+    client = FakeClient(world, Schedule(rate_limit), [(0.0, 0.0)])
+    client.ask(requests)
+    world.run()
+    assert max(client.started, default=0.0) == pytest.approx(ideal_seconds(requests, rate_limit))
+    assert ideal_seconds(requests, None) == 0.0
 
 
 @pytest.mark.parametrize(
