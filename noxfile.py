@@ -89,6 +89,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def examples(session: nox.Session) -> None:
+    """Run the examples of the documentation, with the frameworks that the guides show."""
+    install(session, "test", "examples")
+    session.run("pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
 def generate(session: nox.Session) -> None:
     """Write the blocking client and the raw views from the asynchronous source."""
     install(session, "lint", package=None)

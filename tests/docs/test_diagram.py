@@ -1,0 +1,92 @@
+"""The diagram of the architecture, which is drawn from the source."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import gradient_async
+
+SOURCE = Path(__file__).parents[2] / "docs" / "_ext" / "import_graph.py"
+PACKAGE = Path(gradient_async.__file__).parent
+
+pytestmark = pytest.mark.skipif(not SOURCE.exists(), reason="the documentation is not here")
+
+
+@pytest.fixture(scope="module")
+def import_graph() -> Any:
+    """The module that draws it."""
+    spec = spec_from_file_location("import_graph", SOURCE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    """A package whose imports are known."""
+    files = {
+        "__init__.py": "if TYPE_CHECKING:\n    from .top import Top\n",
+        "top.py": "from . import middle\nfrom .low import Low\nimport json\n",
+        "middle/__init__.py": "from .part import Part\n",
+        "middle/part.py": "from ..low import Low\nif TYPE_CHECKING:\n    from ..top import Top\n",
+        "low.py": "import asyncio\n",
+        "beside.py": "def late() -> None:\n    import example.low\n",
+    }
+    for name, source in files.items():
+        path = tmp_path / "example" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source, "utf-8")
+    return tmp_path / "example"
+
+
+def reachable(graph: Mapping[str, set[str]], name: str) -> set[str]:
+    """Give all that a module imports, directly or not."""
+    return set(graph[name]).union(*(reachable(graph, target) for target in graph[name]))
+
+
+def test_it_reads_the_imports(import_graph: Any, package: Path) -> None:
+    """Relative, absolute and late imports count; those for type checkers only in `__init__`."""
+    assert import_graph.import_graph(package) == {
+        "example": {"top"},
+        "top": {"middle", "low"},
+        "middle": {"low"},
+        "low": set(),
+        "beside": {"low"},
+    }
+
+
+def test_it_leaves_out_what_a_longer_way_says(import_graph: Any, package: Path) -> None:
+    """From `top` to `low` there is a way over `middle`."""
+    assert import_graph.reduced(import_graph.import_graph(package))["top"] == {"middle"}
+
+
+def test_it_tells_the_pure_from_the_others(import_graph: Any, package: Path) -> None:
+    """A module that imports asyncio is drawn in another colour."""
+    assert [import_graph.talks(package, name) for name in ("low", "middle")] == [True, False]
+
+
+def test_the_shortened_graph_says_the_same(import_graph: Any) -> None:
+    """Along its arrows one gets from each module to all that it imports, and nowhere else."""
+    whole = import_graph.import_graph(PACKAGE)
+    shortened = import_graph.reduced(whole)
+    assert {name: reachable(shortened, name) for name in whole} == {
+        name: reachable(whole, name) for name in whole
+    }
+
+
+def test_each_module_is_drawn_above_what_it_imports(import_graph: Any) -> None:
+    """Every module has a box, and all arrows point downward."""
+    graph = import_graph.reduced(import_graph.import_graph(PACKAGE))
+    drawing = import_graph.drawing(PACKAGE)
+    assert all(f">{name}</text>" in drawing for name in graph)
+    assert drawing.count('class="arrow"') == sum(map(len, graph.values()))
+    rows = import_graph.rows_of(graph)
+    level = {name: number for number, row in enumerate(rows) for name in row}
+    assert all(level[name] > level[target] for name in graph for target in graph[name])
