@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Final, SupportsIndex, TypeAlias, TypedDict, Union
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
@@ -51,6 +51,9 @@ class _Masked(str):
     """Text that no representation shows, so that no traceback and no log line does."""
 
     __slots__ = ()
+
+    def __getitem__(self, key: SupportsIndex | slice) -> str:
+        return _Masked(super().__getitem__(key))  # what cuts long text for show cuts it before
 
     def __repr__(self) -> str:
         return "'***'"

@@ -154,13 +154,13 @@ class Headers(Mapping[str, str]):
 
 @attrs.frozen
 class Response:
-    """A whole answer."""
+    """A whole answer. What the server wrote is in no representation: it may have sent the token."""
 
     method: str
     url: str
     status_code: int
-    headers: Mapping[str, str]
-    content: bytes
+    headers: Mapping[str, str] = attrs.field(repr=False)
+    content: bytes = attrs.field(repr=False)
     elapsed: timedelta = timedelta()
     retries_taken: int = 0
 

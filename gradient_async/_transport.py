@@ -128,7 +128,7 @@ class Exchange:
                 return await self._raw.read()
             return b"".join([chunk async for chunk in self._chunks(self._call.max_bytes)])
         except WIRE_FAILURES as error:
-            raise _wire_error(error, self._call) from _without_frames(error)
+            raise _wire_error(error, self._call) from _shown_cause(error, self._call.token)
         finally:
             self.close()
 
@@ -147,7 +147,7 @@ class Exchange:
             async for chunk in self._chunks(None):
                 yield chunk
         except WIRE_FAILURES as error:
-            raise _wire_error(error, self._call) from _without_frames(error)
+            raise _wire_error(error, self._call) from _shown_cause(error, self._call.token)
         finally:
             self.close()
 
@@ -248,7 +248,7 @@ class Transport:
                 exchange = await self._send(call, here)
                 if exchange.status_code < 300:
                     return exchange
-                response = exchange.response(await exchange.read())
+                response = _redacted(exchange.response(await exchange.read()), call.token)
             except errors.APIConnectionError as error:
                 await self._pause(call, error)
                 continue
@@ -279,7 +279,7 @@ class Transport:
             call.redirects += 1
             return
         limits = RateLimitHeaders(response.headers, time.time())
-        error = status_error(_redacted(response, call.token), limits, call.droplet_id)
+        error = status_error(response, limits, call.droplet_id)
         if isinstance(error, errors.RateLimitError):
             if call.max_retries == 0 and call.patience is not None:
                 raise error
@@ -328,7 +328,7 @@ class Transport:
             else:
                 self.pacer.finish(sent_at, None)
             if isinstance(error, WIRE_FAILURES):
-                raise _wire_error(error, call) from _without_frames(error)
+                raise _wire_error(error, call) from _shown_cause(error, call.token)
             raise
         limits = RateLimitHeaders(raw.headers, time.time())
         if raw.status == 429:
@@ -381,12 +381,19 @@ def _wire_error(error: Exception, call: _Call) -> errors.APIConnectionError:
     )
 
 
-def _without_frames(error: BaseException) -> BaseException:
-    """Drop the stack of an error and of what led to it: its frames hold the token."""
+def _shown_cause(error: BaseException, token: AccessToken) -> BaseException | None:
+    """Give an error without the frames that hold the token, ``None`` if it says the token itself.
+
+    A server may have sent it back, and aiohttp quotes what it cannot read.
+    """
+    cause: BaseException | None = error
     seen: BaseException | None = error
     while seen is not None:
-        seen = seen.with_traceback(None).__cause__ or seen.__context__
-    return error
+        seen.with_traceback(None)
+        if token.reveal() in f"{seen} {seen!r}":
+            cause = None
+        seen = seen.__cause__ or seen.__context__
+    return cause
 
 
 def _redacted(response: Response, token: AccessToken) -> Response:

@@ -95,7 +95,10 @@ class AsyncGradient:
         self._transport = Transport(config, connections, Pacer(config.rate_limit))
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.base_url}>"
+        try:
+            return f"<{type(self).__name__} {self.base_url}>"
+        except AttributeError:  # shown in a traceback of its own making
+            return f"<{type(self).__name__}>"
 
     @cached_property
     def gpu_droplets(self) -> AsyncGPUDropletsResource:

@@ -95,7 +95,10 @@ class Gradient:
         self._portal = Portal(self._wrapped.close, loop_factory)
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.base_url}>"
+        try:
+            return f"<{type(self).__name__} {self.base_url}>"
+        except AttributeError:
+            return f"<{type(self).__name__}>"
 
     @cached_property
     def gpu_droplets(self) -> GPUDropletsResource:

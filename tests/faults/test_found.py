@@ -6,13 +6,14 @@ import asyncio
 import copy
 import pickle
 import socket
+import traceback
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import pytest
 from aiohttp import web
 
-from gradient_async import AsyncGradient, errors
+from gradient_async import AsyncGradient, Gradient, errors
 from gradient_async._http import RateLimitHeaders, Response, status_error
 from gradient_async._structure import MAX_NESTING, DecodeFailure, decode, decode_any
 from gradient_async.testing import Fault, Fleet, Simulator
@@ -88,3 +89,15 @@ async def test_a_client_that_goes_away_is_no_error_of_the_simulator(
                 await client.gpu_droplets.backups.list(1)
         await simulator.wait_for(cancelled=1)
     assert not caplog.records
+
+
+@pytest.mark.parametrize("make", [AsyncGradient, Gradient])
+def test_a_client_that_was_never_made_can_be_shown(
+    make: type[AsyncGradient | Gradient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The traceback of a constructor that raises has the client among its locals."""
+    monkeypatch.delenv("DIGITALOCEAN_ACCESS_TOKEN", raising=False)
+    with pytest.raises(errors.ConfigurationError) as caught:
+        make()
+    lines = traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+    assert f"self = <{make.__name__}>" in "".join(lines)
