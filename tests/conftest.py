@@ -12,7 +12,7 @@ from typing import Any, Literal, Self, TypeAlias, cast
 import attrs
 import pytest
 from blockbuster import BlockBuster
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import gradient_async
 from gradient_async import AsyncGradient, RateLimitStatus, _transport, errors
@@ -23,6 +23,11 @@ from gradient_async.testing import Fleet, Simulator
 Kind: TypeAlias = Literal["async", "blocking"]
 
 settings.register_profile("project", deadline=None, derandomize=True, max_examples=80)
+settings.register_profile(
+    "mutation",  # which runs the tests again and again in one process
+    settings.get_profile("project"),
+    suppress_health_check=[HealthCheck.differing_executors],
+)
 settings.load_profile("project")
 
 # A program whose loop is its own, and what waits for servers in threads.

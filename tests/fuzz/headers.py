@@ -35,7 +35,7 @@ NAMES = (
     "location",
     "x-request-id",
 )
-SEEDS = (
+SEEDS = [
     "",
     "29",
     "0.5",
@@ -52,7 +52,7 @@ SEEDS = (
     "https://api.example.test:443/v2",
     "https://user@api.example.test/",
     "//[::1",
-)
+]
 
 
 def check(data: bytes) -> None:
