@@ -29,6 +29,7 @@ from typing import Any, Literal, TypeAlias
 import aiohttp
 import attrs
 import pytest
+from aiohttp import connector
 
 from gradient_async import AsyncGradient, Gradient, RateLimit, _transport
 from gradient_async._pacing import Pacer
@@ -134,7 +135,7 @@ class Truth:
         return None if ids == wanted_ids else f"{len(ids)} backups {ids[:3]}..."
 
     def _wanted(self, ask: Ask) -> list[int]:
-        if ask.where == "raw":
+        if ask.where in ("raw", "secure"):
             return [10 * ask.droplet_id, 10 * ask.droplet_id + 1]
         return self._backups[ask.droplet_id]
 
@@ -154,6 +155,14 @@ class Tally:
     ended: Counter[str] = attrs.field(factory=Counter[str])
     wrong: list[str] = attrs.field(factory=list[str])
     slowest: tuple[float, str] = (0.0, "")
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            self.asked + other.asked,
+            self.ended + other.ended,
+            self.wrong + other.wrong,
+            max(self.slowest, other.slowest),
+        )
 
     def judge(self, ask: Ask, truth: Truth, ending: object, seconds: float) -> None:
         """Take the answer or error that a request ended in."""
@@ -199,7 +208,9 @@ class Servers:
             text=True,
             env=environment,
         )
-        self.urls: dict[Where, str] = self._line()
+        told = self._line()
+        self.urls: dict[Where, str] = told["urls"]
+        connector._SSL_CONTEXT_VERIFIED.load_verify_locations(cadata=told["authority"])
 
     def _line(self) -> Any:
         assert self._process.stdout is not None
@@ -388,9 +399,9 @@ class Run:
         async with client:
             warmed = await ask_all(self.asks(truth, 0), pick, truth, self.workers)
             warm = Holdings.now()
-            tally = await ask_all(self.asks(truth, 1), pick, truth, self.workers)
+            tally = warmed + await ask_all(self.asks(truth, 1), pick, truth, self.workers)
             await asyncio.sleep(0.2)  # connections that were broken off are closed by the loop
-            tally.wrong += warmed.wrong + unreturned(client)
+            tally.wrong += unreturned(client)
             if len(tasks := asyncio.all_tasks()) > 1:
                 tally.wrong.append(f"tasks are left: {tasks}")
         return tally, warm
@@ -401,9 +412,9 @@ class Run:
         with client:
             warmed = ask_all_blocking(self.asks(truth, 0), pick, truth, self.workers)
             warm = Holdings.now()
-            tally = ask_all_blocking(self.asks(truth, 1), pick, truth, self.workers)
+            tally = warmed + ask_all_blocking(self.asks(truth, 1), pick, truth, self.workers)
             time.sleep(0.2)
-            tally.wrong += warmed.wrong + unreturned(client._wrapped)
+            tally.wrong += unreturned(client._wrapped)
         return tally, warm
 
     def run(self) -> tuple[Tally, dict[str, Any]]:
@@ -418,6 +429,9 @@ class Run:
         seconds, after = time.monotonic() - started, Holdings.now()
         seen = servers.counters()
         tally.wrong += left_over(before, warm, after)
+        tally.wrong += [
+            f"{seen[what]} {what} at the servers" for what in ("open", "in flight") if seen[what]
+        ]
         if seen["visits elsewhere"]:
             tally.wrong.append(f"{seen['visits elsewhere']} visits to another origin")
         servers.stop()

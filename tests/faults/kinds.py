@@ -10,10 +10,12 @@ import attrs
 
 from gradient_async import errors
 
-Where: TypeAlias = Literal["simulator", "raw", "refused", "reset", "plain", "unknown"]
+Where: TypeAlias = Literal["simulator", "raw", "secure", "refused", "reset", "plain", "unknown"]
 Method: TypeAlias = Literal["list", "policy", "raw", "stream", "iterate", "many"]
 
 METHODS: tuple[Method, ...] = ("list", "policy", "raw", "stream", "iterate", "many")
+PLACES: tuple[Where, ...] = ("simulator", "simulator", "raw", "raw", "secure")
+"""Where requests without a fault go."""
 ALWAYS = 99
 MAX_RETRIES = 3
 HEADER = "X-Campaign"
@@ -72,7 +74,7 @@ KINDS: dict[str, Kind] = {
     "408": Kind("simulator", errors.APIStatusError, retried=True),
     "409": Kind("simulator", errors.ConflictError, retried=True),
     **{str(status): _failing for status in (500, 501, 502, 503, 504, 599)},
-    **{f"{status} html": _failing for status in (500, 502, 503, 504)},
+    **{f"{status} html": _failing for status in (500, 501, 502, 503, 504)},
     "503 retry-after": _failing,
     "503 long retry-after": attrs.evolve(_failing, retried=False),
     "503 garbage retry-after": _failing,
@@ -129,6 +131,8 @@ KINDS: dict[str, Kind] = {
     "an answer too many": Kind("raw", None),
     "half of an answer too many": Kind("raw", None),
     "one byte a packet": Kind("raw", None),
+    "redirect out of TLS": Kind("secure", errors.APIStatusError),
+    "reset in TLS": attrs.evolve(_lost, where="secure"),
     "refused": attrs.evolve(_lost, where="refused"),
     "reset on connect": attrs.evolve(_lost, where="reset"),
     "plain text for TLS": attrs.evolve(_lost, where="plain"),
@@ -192,7 +196,7 @@ def plan(
     names = list(KINDS)
     for number in range(count):
         name = rng.choice(names) if rng.random() < share else None
-        where = KINDS[name].where if name else rng.choice(("simulator", "raw"))
+        where = KINDS[name].where if name else rng.choice(PLACES)
         yield Ask(
             number=number,
             method=rng.choice(METHODS),

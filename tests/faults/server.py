@@ -1,7 +1,7 @@
 """The servers of a campaign, in a process of their own: the simulator, and raw sockets beside it.
 
-``python -m faults.server`` prints where they listen, as JSON, and answers each line of its input
-with its counters, until the input ends.
+``python -m faults.server`` prints where they listen and whom to trust, as JSON, and answers each
+line of its input with its counters, until the input ends.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import json
 import socket
+import ssl
 import struct
 import sys
 import zlib
@@ -20,6 +21,7 @@ from email.utils import formatdate
 from typing import Any, TypeAlias
 
 import attrs
+import trustme
 from aiohttp import web
 
 from gradient_async.testing import Fault, Fleet, Simulator
@@ -80,7 +82,7 @@ def _later(exchange: Exchange) -> str:
 def _statuses() -> dict[str, Action]:
     codes = (400, 401, 403, 404, 408, 409, 422, 500, 501, 502, 503, 504, 599)
     made = {str(code): Fault.status(code) for code in codes}
-    made |= {f"{code} html": Fault.status(code, html=True) for code in (500, 502, 503, 504)}
+    made |= {f"{code} html": Fault.status(code, html=True) for code in (500, 501, 502, 503, 504)}
     for name, value in (
         ("503 retry-after", "0.01"),
         ("503 long retry-after", "120"),
@@ -297,6 +299,19 @@ RAW: dict[str, Reply] = {
 }
 
 
+async def _to_plain(_: bytes, writer: asyncio.StreamWriter) -> None:
+    port = writer.get_extra_info("sockname")[1]
+    writer.write(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\n")
+    writer.write(b"Location: http://127.0.0.1:%d/v2/droplets/1/backups\r\n\r\n" % port)
+
+
+async def _abort(_: bytes, writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+
+
+SECURE: dict[str, Reply] = {"redirect out of TLS": _to_plain, "reset in TLS": _abort}
+
+
 class RawServer:
     """Sends the API's answers, and the raw faults, without an HTTP library."""
 
@@ -321,13 +336,13 @@ class RawServer:
 
     async def _answer(self, head: str, writer: asyncio.StreamWriter) -> None:
         first, *lines = head.split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in lines if line)
+        headers = dict(line.split(": ", 1) for line in lines if line)
         body = raw_answer(first.split(" ")[1])
-        kind = self._marked.kind(headers[HEADER.lower()])
+        kind = self._marked.kind(headers[HEADER])
         if kind is None:
             writer.write(whole(body))
         else:
-            await RAW[kind](body, writer)
+            await (RAW | SECURE)[kind](body, writer)
         await writer.drain()
 
 
@@ -359,7 +374,9 @@ class Canary:
 class Servers:
     """All servers of a campaign."""
 
-    def __init__(self) -> None:
+    def __init__(self, authority: trustme.CA) -> None:
+        self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        authority.issue_cert("127.0.0.1").configure_cert(self._tls)
         self._marked = Marked()
         self._raw = RawServer(self._marked)
         self._canary = Canary()
@@ -377,16 +394,20 @@ class Servers:
         return {
             "simulator": self._simulator.url,
             "raw": await self._listen(stack, self._raw.serve),
+            "secure": await self._listen(stack, self._raw.serve, self._tls),
             "refused": f"http://127.0.0.1:{taken.getsockname()[1]}",
             "reset": await self._listen(stack, reset),
             "plain": plain.replace("http:", "https:"),
             "unknown": "https://unknown.invalid",
         }
 
-    async def _listen(self, stack: AsyncExitStack, serve: Any) -> str:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
+    async def _listen(
+        self, stack: AsyncExitStack, serve: Any, tls: ssl.SSLContext | None = None
+    ) -> str:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024, ssl=tls)
         stack.callback(server.close)
-        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        port = server.sockets[0].getsockname()[1]
+        return f"http://127.0.0.1:{port}" if tls is None else f"https://127.0.0.1:{port}"
 
     def counters(self) -> dict[str, int]:
         """Give what was seen."""
@@ -400,9 +421,11 @@ class Servers:
 
 async def main() -> None:
     """Serve until the input ends."""
-    servers = Servers()
+    authority = trustme.CA()
+    servers = Servers(authority)
     async with AsyncExitStack() as stack:
-        say(await servers.start(stack))
+        urls = await servers.start(stack)
+        say({"urls": urls, "authority": authority.cert_pem.bytes().decode()})
         while await asyncio.to_thread(sys.stdin.readline):
             say(servers.counters())
 

@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from .kinds import KINDS, METHODS, plan
-from .server import RAW, simulated
+from .server import RAW, SECURE, simulated
 
 SEED = int(os.environ.get("FAULTS_SEED", "20260823"))
 
@@ -39,8 +39,9 @@ def test_a_campaign_is_clean_in_development_mode() -> None:
 
 def test_every_kind_of_fault_has_somebody_who_makes_it() -> None:
     """The faults that the plan knows are those that the servers make."""
-    for where, made in (("simulator", simulated("http://127.0.0.1")), ("raw", RAW)):
-        assert {name for name, kind in KINDS.items() if kind.where == where} == made.keys()
+    simulator, raw, secure = set(simulated("http://127.0.0.1")), set(RAW), set(SECURE)
+    for where, made in (("simulator", simulator), ("raw", raw), ("secure", secure)):
+        assert {name for name, kind in KINDS.items() if kind.where == where} == made
 
 
 def test_a_seed_gives_the_same_requests_again() -> None:
