@@ -217,13 +217,15 @@ def setup(app: Any) -> dict[str, bool]:
     from sphinx.util.docutils import SphinxDirective
 
     class ImportGraph(SphinxDirective):
-        """Put the import graph of a package, given by its path, into the page."""
+        """Put the import graph of a package, given by its path from conf.py, into the page."""
 
         required_arguments = 1
 
         def run(self) -> list[nodes.Node]:
             """Draw it, and have the page written anew whenever the source changes."""
             package = (Path(self.env.srcdir) / self.arguments[0]).resolve()
+            if not (package / "__init__.py").exists():
+                raise self.error(f"no package at {package}")
             for path in package.rglob("*.py"):
                 self.env.note_dependency(str(path))
             return [nodes.raw("", drawing(package), format="html")]
