@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
+import trustme
 
 from gradient_async.cli.demo import demo_fleet
 from gradient_async.testing import Fault, Fleet, SimulatedDroplet, Simulator
@@ -45,16 +45,22 @@ def simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
         yield simulator
 
 
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    """A certificate authority, for the page about TLS."""
+    return trustme.CA()
+
+
 @pytest.fixture
 def make_interpreter(
-    simulator: Simulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    simulator: Simulator, authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> MakeInterpreter:
     """Make what runs examples: clients made without arguments ask the simulator."""
     monkeypatch.setenv("DIGITALOCEAN_ACCESS_TOKEN", simulator.token)
     monkeypatch.setenv("GRADIENT_BASE_URL", simulator.url)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.chdir(tmp_path)
-    shutil.copy(Path(__file__).parent / "authority.pem", tmp_path)
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     monkeypatch.setattr(sys, "displayhook", sys.__displayhook__)
 
     def make(**namespace: Any) -> Interpreter:
