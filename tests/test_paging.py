@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from itertools import combinations, product
 from typing import Any
 
 import attrs
 import pytest
-from fleet_helpers import collect, far_client, nothing_left, page_of
+from fleet_helpers import collect, far_client, nothing_left, page_of, settle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -294,6 +295,54 @@ class TestListing:
             await pages.let(1, 2)
             assert await reading == list(range(400))
             assert pages.cancelled == [4, 3]
+
+    @pytest.mark.parametrize("page", [1, 2])
+    async def test_closed_beside_its_consumer(self, page: int) -> None:
+        """A listing that another task closes ends, after what can be given, without an error."""
+        async with nothing_left():
+            pages, items = SlowPages(3), list[int]()
+            listing = listing_of(pages.fetch)
+            reading = asyncio.create_task(collect(listing, items))
+            await pages.let(*range(1, page))
+            await pages.asked(page)
+            await listing.aclose()
+            await reading
+            assert items == list(range(200 * (page - 1)))
+            assert await listing.take() == []
+
+    async def test_cancelled_at_every_step(self) -> None:
+        """At whichever step its consumer is cancelled, no page is fetched any more."""
+        steps, completed = 0, False
+        while not completed:
+            server = Server(list(range(700)), per_page=200)
+
+            async def fetch(number: int, server: Server = server) -> Page[int]:
+                await asyncio.sleep(0)
+                return server.page(number)
+
+            async with nothing_left():
+                items: list[int] = []
+                task = asyncio.create_task(collect(listing_of(fetch, 2), items))
+                await settle(steps)
+                task.cancel()
+                await asyncio.wait([task])
+            assert items == list(range(len(items)))
+            completed = not task.cancelled()
+            steps += 1
+        assert steps > 5
+
+    async def test_garbage_fetches_nothing(self) -> None:
+        """A listing that nobody holds any more cancels its pages."""
+        pages = SlowPages(4)
+        listing = listing_of(pages.fetch)
+        first = asyncio.ensure_future(anext(listing))
+        await pages.let(1)
+        assert await first == 0
+        await pages.asked(4)
+        del listing, first
+        gc.collect()
+        await settle()
+        assert sorted(pages.cancelled) == [2, 3, 4]
 
     async def test_the_error_of_an_incomplete_listing_names_both_numbers(self) -> None:
         """Raised after the last item, which is still given."""

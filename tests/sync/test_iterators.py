@@ -5,15 +5,22 @@ from __future__ import annotations
 import gc
 import itertools
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
 
-from gradient_async import Gradient, _portal
+from gradient_async import (
+    AuthenticationError,
+    DeadlineExceededError,
+    Gradient,
+    NotFoundError,
+    RateLimit,
+    _portal,
+)
 from gradient_async.testing import Fault, Fleet, Simulator
 
-from .helpers import Call
+from .helpers import Call, until
 
 
 @pytest.fixture
@@ -194,3 +201,123 @@ def test_two_threads_share_an_iterator(client: Gradient, fleet: Fleet) -> None:
     lists = [Call(lambda: [*results]) for _ in range(4)]
     taken = [result.droplet_id for part in lists for result in part.result()]
     assert sorted(taken) == sorted(asked)
+
+
+def test_one_crossing_per_page_of_policies(
+    client: Gradient, simulator: Simulator, fleet: Fleet, crossings: list[str]
+) -> None:
+    """Four hundred policies are two pages and as many crossings, and one for the end."""
+    while len(fleet.droplets) < 400:
+        fleet.add_droplet()
+    found = [number for number, _ in client.gpu_droplets.backups.iter_policies()]
+    assert found == list(fleet.droplets)
+    assert simulator.received == 2
+    assert len(crossings) <= 3
+
+
+def test_one_crossing_for_all_that_is_there(
+    client: Gradient, simulator: Simulator, fleet: Fleet, crossings: list[str], large: int
+) -> None:
+    """With all answers but one at hand, a fan-out is read by three crossings."""
+    asked = [droplet_id for droplet_id in fleet.droplets if droplet_id != large][:30]
+    rule = simulator.faults.add(Fault.hold(), path=f"/{large}/", times=None)
+    results = client.gpu_droplets.backups.list_many([*asked, large], concurrency=31)
+    taken = [next(results).droplet_id]
+    simulator.wait_for_sync(lambda simulator: simulator.in_flight == 1, received=31, held=1)
+    until(lambda: len(results.missing) == 1)
+    before = len(crossings)
+    taken += [next(results).droplet_id for _ in range(29)]
+    assert sorted(taken) == sorted(asked)
+    assert len(crossings) - before <= 2
+    simulator.faults.remove(rule)
+    simulator.release()
+    assert [result.droplet_id for result in results] == [large]
+    assert len(crossings) - before <= 4
+
+
+@pytest.mark.parametrize("kind", [list, tuple, set, dict.fromkeys, iter])
+def test_any_iterable(client: Gradient, fleet: Fleet, kind: Callable[[Any], Any]) -> None:
+    """One result for each ID, with all its backups, whatever they come in."""
+    results = list(client.gpu_droplets.backups.list_many(kind(list(fleet.droplets))))
+    assert {result.droplet_id for result in results} == set(fleet.droplets)
+    for result in results:
+        expected = [backup.id for backup in fleet.droplets[result.droplet_id].backups]
+        assert [backup.id for backup in result.backups] == expected
+
+
+@pytest.mark.parametrize("kind", [list, iter])
+def test_duplicates(
+    client: Gradient, simulator: Simulator, droplet_id: int, kind: Callable[[Any], Any]
+) -> None:
+    """An ID that comes again is asked once and answered each time."""
+    results = list(client.gpu_droplets.backups.list_many(kind([droplet_id] * 30), concurrency=3))
+    assert [result.droplet_id for result in results] == [droplet_id] * 30
+    assert simulator.received == 1
+
+
+@pytest.mark.parametrize("wrong", [True, "1", 0], ids=repr)
+def test_bad_ids(client: Gradient, simulator: Simulator, droplet_id: int, wrong: Any) -> None:
+    """Of a collection they are refused at the call, of an iterator at their turn."""
+    backups = client.gpu_droplets.backups
+    with pytest.raises((TypeError, ValueError), match="droplet_id"):
+        backups.list_many([droplet_id, wrong])
+    assert simulator.received == 0
+    results = backups.list_many(iter([droplet_id, wrong]), concurrency=1)
+    assert next(results).droplet_id == droplet_id
+    with pytest.raises((TypeError, ValueError), match="droplet_id"):
+        next(results)
+
+
+def test_error_of_one_droplet(client: Gradient, fleet: Fleet) -> None:
+    """A Droplet that is not there is a result with its error, and the others are answered."""
+    results = list(client.gpu_droplets.backups.list_many([*fleet.droplets, 1]))
+    assert [result.droplet_id for result in results if result.error is not None] == [1]
+    assert all(isinstance(r.error, NotFoundError) for r in results if r.droplet_id == 1)
+    assert len(results) == len(fleet.droplets) + 1
+
+
+def test_error_of_all(client: Gradient, simulator: Simulator, fleet: Fleet) -> None:
+    """A token that is refused ends the loop, after the results that were there."""
+    simulator.faults.add(Fault.status(401), times=None, after=3)
+    asked, taken = list(fleet.droplets), list[int]()
+    results = client.gpu_droplets.backups.list_many(asked, concurrency=1)
+    with pytest.raises(AuthenticationError):
+        taken.extend(result.droplet_id for result in results)
+    assert taken == asked[: len(taken)]
+    assert sorted([*taken, *results.missing]) == sorted(asked)
+
+
+def test_deadline(client: Gradient, simulator: Simulator, fleet: Fleet) -> None:
+    """When the deadline has passed, results and missing Droplets are all, and nothing runs on."""
+    simulator.faults.add(Fault.hold(), times=None, after=3)
+    asked, taken = list(fleet.droplets), list[int]()
+    results = client.gpu_droplets.backups.list_many(asked, concurrency=4, deadline=0.2)
+    with pytest.raises(DeadlineExceededError) as caught:
+        taken.extend(result.droplet_id for result in results)
+    assert caught.value.missing == results.missing
+    assert sorted([*taken, *results.missing]) == sorted(asked)
+    simulator.wait_for_sync(lambda simulator: simulator.in_flight == 0)
+
+
+def test_progress(client: Gradient, simulator: Simulator, droplet_id: int) -> None:
+    """Before, during and after the loop, `missing` and `total` tell how far it is."""
+    simulator.faults.add(Fault.hold(), times=None, after=1)
+    results = client.gpu_droplets.backups.list_many([droplet_id, 1, 2], concurrency=1)
+    assert (results.missing, results.total) == ((droplet_id, 1, 2), 3)
+    assert next(results).droplet_id == droplet_id
+    assert (results.missing, results.total) == ((1, 2), 3)
+    simulator.faults.clear()
+    simulator.wait_for_sync(held=1)
+    simulator.release()
+    assert len(list(results)) == 2
+    assert (results.missing, results.total) == ((), 3)
+
+
+def test_rate_limit(fleet: Fleet) -> None:
+    """More Droplets than the limit allows are answered without a refusal."""
+    with Simulator(fleet, limits=((20, 0.2),)) as limited:
+        client = Gradient(limited.token, base_url=limited.url, rate_limit=RateLimit(((20, 0.2),)))
+        with client:
+            results = list(client.gpu_droplets.backups.list_many(fleet.droplets))
+        assert sorted(r.droplet_id for r in results if r.error is None) == sorted(fleet.droplets)
+        assert {request.status for request in limited.requests} == {200}
