@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,8 @@ nox.options.sessions = ["tests", "lint", "typing", "docs", "generated"]
 
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml("pyproject.toml")
+KILLED = 0.9
+"""The share of mutants that the tests have to kill."""
 PYTHONS = nox.project.python_versions(PYPROJECT)
 
 
@@ -114,6 +117,64 @@ def bench(session: nox.Session) -> None:
     """Measure the client beside its peers, all in turn; arguments as in benchmarks/README.md."""
     install(session, "bench", package=".[cli,speed]")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def campaign(session: nox.Session) -> None:
+    """Send 100,000 requests with each client, one in ten through a fault; see `-- --help`."""
+    install(session, "test")
+    for client in ("async", "blocking"):
+        arguments = ("--client", client, *session.posargs)
+        session.run("python", "-m", "faults.campaign", *arguments, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
+def leaks(session: nox.Session) -> None:
+    """Make and drop clients by the thousand, and fail where anything is left."""
+    install(session, "test")
+    development = ("-X", "dev", "-W", "error")
+    command = ("python", *development, "-m", "leaks.rounds", *session.posargs)
+    session.run(*command, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz the decoder and the header parser for five minutes each; arguments go to libFuzzer."""
+    install(session, "fuzz")
+    for target in ("decode", "headers"):
+        command = ("python", "-m", f"fuzz.{target}", "-max_total_time=300", *session.posargs)
+        session.run(*command, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
+def mutation(session: nox.Session) -> None:
+    """Change the pure modules in every small way, and fail where the tests miss one in ten.
+
+    Arguments name the mutants, as in `-- "gradient_async._retry*"`; see `mutmut show` for one.
+    """
+    install(session, "mutation")
+    session.run("mutmut", "run", "--max-children", "2", *session.posargs)
+    session.run("mutmut", "results")
+    session.run("mutmut", "export-cicd-stats", silent=True)
+    counts = json.loads((ROOT / "mutants" / "mutmut-cicd-stats.json").read_text())
+    caught = counts["killed"] + counts["timeout"]
+    tested = caught + counts["survived"] + counts["no_tests"] + counts["suspicious"]
+    session.log(f"{caught} of {tested} mutants were killed")
+    if caught < KILLED * tested:
+        session.error(f"less than {KILLED:.0%}")
+
+
+@nox.session
+def vulnerabilities(session: nox.Session) -> None:
+    """Look up the newest versions of all dependencies in the advisories of PyPI."""
+    session.install("-e.[cli,speed]")
+    with TemporaryDirectory() as directory:
+        installed = Path(directory) / "installed.txt"
+        frozen = session.run("pip", "freeze", "--exclude-editable", silent=True)
+        installed.write_text(str(frozen))
+        install(session, "vulnerabilities", package=None)
+        exact = ("--strict", "--no-deps", "--disable-pip")
+        session.run("pip-audit", *exact, "--requirement", str(installed), *session.posargs)
 
 
 @nox.session
