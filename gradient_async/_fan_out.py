@@ -39,6 +39,9 @@ class Account(AsyncIterable[int], Protocol):
         """Give the IDs that are known and were not handed out."""
         ...
 
+    async def aclose(self) -> None:
+        """End what is being read."""
+
 
 DEFAULT_CONCURRENCY: Final = 50
 _END: Final[Any] = object()
@@ -83,10 +86,10 @@ class _Source:
             self.ended = True
             return None
         self._taken += 1
+        self.ended = isinstance(self._ids, Collection) and self._taken >= len(self._ids)
         return checked_droplet_id(droplet_id)
 
     def rest(self) -> Iterable[int]:
-        self.ended = isinstance(self._ids, Collection) and self._taken >= len(self._ids)
         """Give the IDs that were not handed out, as far as they can be told without taking them."""
         if isinstance(self._ids, Account):
             return self._ids.rest()
@@ -276,6 +279,15 @@ class FanOut(ResultStream[R]):
             self._alarm.cancel()
         return () if self._run is None else tuple(self._run.workers)
 
+    async def aclose(self) -> None:
+        """Cancel what is being asked, and wait until it has ended.
+
+        Results that are there already can still be taken.
+        """
+        await super().aclose()
+        if isinstance(self._ids, Account):
+            await self._ids.aclose()
+
     def _taken(self, count: int) -> None:
         assert self._run is not None
         for _ in range(count):
@@ -284,6 +296,8 @@ class FanOut(ResultStream[R]):
     async def _fill(self) -> bool:
         run = self._run or self._start()
         while not self._ready:
+            if self._closed:
+                return False
             if run.error is not None:
                 raise run.error
             if not run.workers and run.complete:
@@ -294,8 +308,6 @@ class FanOut(ResultStream[R]):
     def _start(self) -> _Run[R]:
         self._run = run = _Run(self._ids, self._ask, self._concurrency, self._ready)
         run.add_worker()
-            if self._closed:
-                return False
         if self._deadline is not None:
             loop = asyncio.get_running_loop()
             self._alarm = loop.call_later(self._deadline, run.expire, self._deadline)

@@ -11,7 +11,7 @@ Droplet is its state at that moment, or at the later one at which it was asked a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, TypeAlias, get_args
 
 import attrs
@@ -21,13 +21,22 @@ from ._pacing import RateLimit, ideal_seconds
 from .types import Backup, Droplet, Policy
 from .types._images import Image
 
-__all__ = ["FirstPages", "FleetPlan", "PlanChoice", "as_backup", "checked_plan", "joined_backups"]
+__all__ = [
+    "FirstPages",
+    "FleetPlan",
+    "PlanChoice",
+    "as_backup",
+    "checked_plan",
+    "joined_backups",
+    "pages",
+    "policies_pay",
+]
 
 PlanName: TypeAlias = Literal["joined", "per_droplet"]
 PlanChoice: TypeAlias = Literal["auto", "joined", "per_droplet"]
 
 FEW: Final = 2
-"""The other two listings cost at least two requests."""
+"""So few Droplets are asked about before it is known whether joining would save a request."""
 
 
 def checked_plan(plan: PlanChoice) -> PlanChoice:
@@ -48,8 +57,8 @@ class FleetPlan:
     Attributes:
         droplets: The number of Droplets.
         images: The number of private images; ``None`` when they were not looked at.
-        joined_requests: The requests of the join, if every Droplet's backups are found by it;
-            ``None`` when it is not possible.
+        joined_requests: The requests of the join, if every Droplet's backups are found by it and
+            the Droplets are all like those on the first page; ``None`` when it is not possible.
         per_droplet_requests: The requests of asking about each Droplet.
         joined_seconds: How long the join takes at least, under the rate limit.
         per_droplet_seconds: How long asking about each takes at least, under the rate limit.
@@ -69,30 +78,26 @@ class FleetPlan:
 
 @attrs.frozen
 class FirstPages:
-    """The first page of each listing, which is what a plan is decided from.
+    """What a plan is decided from: the first page of the Droplets, and what was seen of the images.
 
     Attributes:
         droplets: The Droplets on the first page.
         droplets_total: The number of Droplets.
-        images: The images on the first page; ``None`` when they were not or cannot be listed.
+        images: The images on the first page, and on the last one if the first shows no backup;
+            ``None`` when they were not or cannot be listed.
         images_total: The number of private images.
-        policies_total: The number of policies, which is that of all Droplets of the account.
     """
 
     droplets: Sequence[Droplet]
     droplets_total: int
     images: Sequence[Image] | None = None
     images_total: int = 0
-    policies_total: int = 0
 
     def plan(self, rate_limit: RateLimit | None) -> FleetPlan:
         """Decide by the number of requests."""
         each = pages(self.droplets_total) + self.droplets_total
         obstacle = self.obstacle("auto")
-        joined = None
-        if obstacle is None:
-            totals = (self.droplets_total, self.images_total, self.policies_total)
-            joined = sum(map(pages, totals))
+        joined = None if obstacle is not None else self._joined_requests()
         cheaper = joined is not None and joined < each
         return FleetPlan(
             droplets=self.droplets_total,
@@ -105,6 +110,18 @@ class FirstPages:
             reason=obstacle or f"{joined} requests joined, {each} per Droplet",
         )
 
+    def _joined_requests(self) -> int:
+        """Count the pages; the policies are read for Droplets that name no backup."""
+        empty = sum(not droplet.backup_ids for droplet in self.droplets)
+        policies = min(pages(self.droplets_total), empty)
+        return pages(self.droplets_total) + pages(self.images_total) + policies
+
+    @property
+    def lacks_backups(self) -> bool:
+        """Whether Droplets name backups and none of the images seen is one."""
+        named = any(droplet.backup_ids for droplet in self.droplets)
+        return named and not any(as_backup(image) for image in self.images or ())
+
     def obstacle(self, choice: PlanChoice) -> str | None:
         """Tell why the join is not possible or not wanted, as far as the first pages show."""
         obstacle = self.obstacle_of_droplets(choice)
@@ -112,13 +129,12 @@ class FirstPages:
             return obstacle
         if self.images is None:
             return "the private images of the account cannot be listed"
-        has_backups = any(droplet.backup_ids for droplet in self.droplets)
-        if has_backups and not any(as_backup(image) for image in self.images):
+        if self.lacks_backups:
             return "the private images of the account show no backups"
         return None
 
     def obstacle_of_droplets(self, choice: PlanChoice) -> str | None:
-        """Tell why the other listings need not be looked at, as far as the Droplets show."""
+        """Tell why the images need not be looked at, as far as the Droplets show."""
         if choice == "auto" and self.droplets_total <= FEW:
             return "so few Droplets cost no more requests one by one"
         if any(droplet.backup_ids is None for droplet in self.droplets):
@@ -161,3 +177,25 @@ def joined_backups(
     if len(found) < len(droplet.backup_ids):
         return None
     return sorted(found, key=lambda backup: (backup.created_at, backup.id))
+
+
+def policies_pay(empty: Iterable[int], policies: Mapping[int, Policy], requests_left: int) -> bool:
+    """Tell whether reading more policies is likely to save more requests than it takes.
+
+    The policy of a Droplet that names no backup saves asking about it, if it is disabled.
+
+    Args:
+        empty: The Droplets that name no backup.
+        policies: The policies read so far.
+        requests_left: The requests that the others take.
+    """
+    unseen = 0
+    seen: list[Policy] = []
+    for droplet_id in empty:
+        if droplet_id in policies:
+            seen.append(policies[droplet_id])
+        else:
+            unseen += 1
+    disabled = sum(policy.backup_enabled is False for policy in seen)
+    share = disabled / len(seen) if seen else 1.0
+    return share * unseen > requests_left

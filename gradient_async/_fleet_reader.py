@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from typing import Any, TypeVar
 
 import attrs
 
 from . import errors
 from ._fan_out import ends_run
-from ._fleet import FirstPages, FleetPlan, PlanChoice, as_backup, joined_backups
+from ._fleet import (
+    FirstPages,
+    FleetPlan,
+    PlanChoice,
+    as_backup,
+    joined_backups,
+    pages,
+    policies_pay,
+)
 from ._pacing import RateLimit
 from ._paging import Listing, Page, Paged
 from .types import Backup, Droplet, DropletBackups, Policy
@@ -60,6 +68,10 @@ class FleetReader(AsyncIterator[int]):
         """Give the IDs that are known and were not handed out."""
         return [droplet_id for droplet_id in self._known if droplet_id not in self._handed_out]
 
+    async def aclose(self) -> None:
+        """End what is being read."""
+        await self._ids.aclose()
+
     async def answer(self, droplet_id: int) -> DropletBackups:
         """Give the backups of a Droplet that was handed out, asking for them where it has to."""
         droplet = self._known[droplet_id]
@@ -70,21 +82,26 @@ class FleetReader(AsyncIterator[int]):
 
     async def plan(self, rate_limit: RateLimit | None) -> FleetPlan:
         """Read the first pages, and give what each plan would cost."""
-        pages = await self._first_pages(await self._droplets.fetch(1))
-        return pages.summary.plan(rate_limit)
+        summary, _ = await self._look(await self._droplets.fetch(1))
+        return summary.plan(rate_limit)
 
-    async def _read(self) -> AsyncIterator[int]:
+    async def _read(self) -> AsyncGenerator[int, None]:
         first = await self._droplets.fetch(1)
         self.total = first.total
-        pages = None if self._choice == "per_droplet" else await self._first_pages(first)
         listing = self._droplets.listing(first)
-        if pages is None or not self._joins(pages.summary):
-            async for droplet in listing:
-                self._known[droplet.id] = droplet
-                yield droplet.id
+        joins, images = False, None
+        if self._choice != "per_droplet":
+            summary, images = await self._look(first)
+            joins = self._joins(summary)
+        if not joins:
+            async with listing:
+                while page := await listing.take():
+                    self._known.update((droplet.id, droplet) for droplet in page)
+                    for droplet in page:
+                        yield droplet.id
             return
         incomplete = await _read_into(self._know, listing)
-        self._join = await self._read_join(pages)
+        self._join = await self._read_join(images)
         for droplet_id in list(self._known):
             yield droplet_id
         if incomplete is not None:
@@ -98,43 +115,53 @@ class FleetReader(AsyncIterator[int]):
             return summary.obstacle("joined") is None
         return summary.plan(None).choice == "joined"
 
-    async def _first_pages(self, droplets: Page[Droplet]) -> _FirstPages:
-        """Read the first pages of the other listings, if they can be of use."""
-        total = len(droplets.items) if droplets.total is None else droplets.total
-        summary = FirstPages(droplets.items, total)
+    async def _look(self, droplets: Page[Droplet]) -> tuple[FirstPages, Page[Image] | None]:
+        """Look at the images, if they can be of use; give the first page of them, too."""
+        summary = FirstPages(droplets.items, _total(droplets))
         if summary.obstacle_of_droplets(self._choice) is not None:
-            return _FirstPages(summary, None, None)
-        images, policies = await asyncio.gather(_first(self._images), _first(self._policies))
-        if images is not None:
-            summary = attrs.evolve(summary, images=images.items, images_total=images.total or 0)
-        if policies is not None:
-            summary = attrs.evolve(summary, policies_total=policies.total or 0)
-        return _FirstPages(summary, images, policies)
+            return summary, None
+        first = await _page(self._images, 1)
+        if first is None:
+            return summary, None
+        summary = attrs.evolve(summary, images=first.items, images_total=_total(first))
+        last = pages(summary.images_total)
+        if summary.lacks_backups and last > 1:
+            # Old snapshots alone may fill the first page of an account whose backups are newer.
+            more = await _page(self._images, last)
+            if more is not None:
+                summary = attrs.evolve(summary, images=[*first.items, *more.items])
+        return summary, first
 
-    async def _read_join(self, pages: _FirstPages) -> _Join:
+    async def _read_join(self, images: Page[Image] | None) -> _Join:
         wanted = {number for droplet in self._known.values() for number in droplet.backup_ids or ()}
         join = _Join(wanted)
         await asyncio.gather(
-            _read_into(join.add_image, self._images.listing(pages.images)),
-            _read_into(join.add_policy, self._policies.listing(pages.policies)),
+            _read_into(join.add_image, self._images.listing(images)), self._read_policies(join)
         )
         return join
 
-
-@attrs.frozen
-class _FirstPages:
-    summary: FirstPages
-    images: Page[Image] | None
-    policies: Page[tuple[int, Policy]] | None
+    async def _read_policies(self, join: _Join) -> None:
+        """Read the policies as long as they save more requests than they take."""
+        empty = [droplet.id for droplet in self._known.values() if droplet.backup_ids == []]
+        if not policies_pay(empty, {}, requests_left=1):
+            return
+        first = await _page(self._policies, 1)
+        if first is None:
+            return
+        for item in first.items:
+            join.add_policy(item)
+        left = pages(_total(first)) - 1
+        if left and policies_pay(empty, join.policies, left):
+            await _read_into(join.add_policy, self._policies.listing(first))
 
 
 class _Join:
     """The backups that Droplets name, and the policies of those that name none."""
 
     def __init__(self, wanted: set[int]) -> None:
+        self.policies: dict[int, Policy] = {}
         self._wanted = wanted
         self._backups: dict[int, Backup] = {}
-        self._policies: dict[int, Policy] = {}
 
     def add_image(self, image: Image) -> None:
         if image.id in self._wanted and (backup := as_backup(image)) is not None:
@@ -142,16 +169,20 @@ class _Join:
 
     def add_policy(self, item: tuple[int, Policy]) -> None:
         droplet_id, policy = item
-        self._policies[droplet_id] = policy
+        self.policies[droplet_id] = policy
 
     def backups_of(self, droplet: Droplet) -> list[Backup] | None:
-        return joined_backups(droplet, self._backups, self._policies)
+        return joined_backups(droplet, self._backups, self.policies)
 
 
-async def _first(listing: Paged[T]) -> Page[T] | None:
-    """Give the first page of a listing that may be refused, which is no reason to stop."""
+def _total(page: Page[Any]) -> int:
+    return len(page.items) if page.total is None else page.total
+
+
+async def _page(listing: Paged[T], number: int) -> Page[T] | None:
+    """Give a page of a listing that may be refused, which is no reason to stop."""
     try:
-        return await listing.fetch(1)
+        return await listing.fetch(number)
     except errors.APIError as error:
         if ends_run(error):
             raise

@@ -110,8 +110,9 @@ class Scripts:
     """Runs the scripts in ``scripts/`` in processes of their own, against a simulator."""
 
     def __init__(self, simulator: Simulator, droplet_id: int) -> None:
+        # Without coverage, which is still at work as the interpreter ends, and says so.
         self._environment = {
-            **os.environ,
+            **{k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")},
             "DIGITALOCEAN_ACCESS_TOKEN": simulator.token,
             "GRADIENT_BASE_URL": simulator.url,
             "DROPLET_ID": str(droplet_id),
