@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from math import isfinite
 from typing import Any, Final, Generic, TypedDict, TypeVar
-from urllib.parse import urlencode, urljoin, urlsplit
+from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
 
 import attrs
 
@@ -218,8 +219,18 @@ def query_string(*parts: Mapping[str, object] | None) -> str:
         '?page=2&deep=true'
     """
     merged = {name: value for part in parts if part for name, value in part.items()}
-    sent = {name: _query_value(value) for name, value in merged.items() if value is not None}
-    return f"?{urlencode(sent, doseq=True)}" if sent else ""
+    sent = [_parameter(name, value) for name, value in merged.items() if value is not None]
+    query = "&".join(filter(None, sent))  # an empty list sends nothing
+    return f"?{query}" if query else ""
+
+
+def _parameter(name: str, value: object) -> str:
+    if type(value) is int:  # which needs no quoting, and is all that most requests send
+        return f"{_quoted(name)}={value}"
+    return urlencode({name: _query_value(value)}, doseq=True)
+
+
+_quoted = lru_cache(maxsize=64)(quote_plus)
 
 
 def _query_value(value: object) -> object:
