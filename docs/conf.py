@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from docutils import nodes
 
 from gradient_async import __version__
 
@@ -70,15 +71,27 @@ nitpick_ignore_regex = [
 ]
 
 
-def without_inner_constructors(
+def signature_of(
     app: Any, what: str, name: str, obj: Any, options: Any, signature: str, returns: str
 ) -> tuple[str, str] | None:
-    """Leave out how to make what only the library itself makes."""
-    made_here = ("Resource", "Response", "Iterator", "FanOut", "Listing", "ResultStream")
-    is_ours = what == "class" and not attrs.has(obj) and name.endswith(made_here)
-    return ("", "") if is_ours else None
+    """Show how to make what users make, with its defaults; leave it out for all else."""
+    made_by_us = ("Resource", "Response", "Iterator", "FanOut", "Listing", "ResultStream")
+    if what != "class" or not (attrs.has(obj) or name.endswith(made_by_us)):
+        return None
+    if name not in {"gradient_async.RateLimit", "gradient_async.Timeout"}:
+        return "", ""
+    fields = [f"{'*, ' * field.kw_only}{field.name}={field.default}" for field in attrs.fields(obj)]
+    return f"({', '.join(fields)})", ""
+
+
+def with_dashes(app: Any, doctree: nodes.document, docname: str) -> None:
+    """Put a dash between a parameter and what it is."""
+    for text in list(doctree.findall(nodes.Text)):
+        if text == " -- ":
+            text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
 
 
 def setup(app: Any) -> None:
-    """Tell Sphinx of it."""
-    app.connect("autodoc-process-signature", without_inner_constructors)
+    """Tell Sphinx of them."""
+    app.connect("autodoc-process-signature", signature_of)
+    app.connect("doctree-resolved", with_dashes)

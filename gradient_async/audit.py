@@ -50,7 +50,7 @@ DEFAULT_GRACE: Final = timedelta(hours=2)
 """How much later than its window a backup may appear, and how far two clocks may differ."""
 
 DEFAULT_WINDOW: Final = timedelta(hours=4)
-"""The length of a backup window where the policy names none: that of every documented plan."""
+"""The length of a backup window where the policy names none. Every documented plan has it."""
 
 _CENTURY: Final = timedelta(days=36_525)
 _UNNAMED: Final = "its policy names no plan"

@@ -127,7 +127,7 @@ class AsyncGradient:
 
     @property
     def rate_limit(self) -> RateLimitStatus:
-        """A look at the rate limit of the token: what is used, what is left, until when it pauses.
+        """A look at the rate limit of the token, what of it is used, and until when it pauses.
 
         Example:
             >>> client.rate_limit.windows[0].limit
