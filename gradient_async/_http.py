@@ -119,7 +119,7 @@ class RequestOptions(TypedDict, total=False):
     """Seconds that the call may wait for the rate limit in all; ``None`` for as long as needed."""
 
 
-@attrs.frozen
+@attrs.define  # not frozen, which takes several times as long to make, and is made per request
 class Endpoint(Generic[T]):
     """A request to make: where, and what the answer is."""
 
@@ -153,7 +153,7 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._headers!r})"
 
 
-@attrs.frozen
+@attrs.define  # not frozen, as `Endpoint`
 class Response:
     """A whole answer. What the server wrote is in no representation: it may have sent the token."""
 
