@@ -60,7 +60,7 @@ class _Call:
         endpoint: Endpoint[Any],
         options: RequestOptions,
     ) -> None:
-        if unknown := options.keys() - RequestOptions.__optional_keys__:
+        if options and (unknown := options.keys() - RequestOptions.__optional_keys__):
             raise TypeError(f"there is no keyword {', '.join(map(repr, sorted(unknown)))}")
         self.token = config.access_token
         self.droplet_id = endpoint.droplet_id
@@ -71,12 +71,12 @@ class _Call:
             _merged_headers(headers, extra_headers, self.token) if extra_headers else headers
         )
         self.timeout = Timeout.of(options.get("timeout", config.timeout))
-        self.max_retries = checked_count(
-            "max_retries", options.get("max_retries", config.max_retries), least=0
-        )
-        self.patience = checked_patience(
-            options.get("max_rate_limit_wait", config.max_rate_limit_wait)
-        )
+        self.max_retries = config.max_retries
+        if "max_retries" in options:
+            self.max_retries = checked_count("max_retries", options["max_retries"], least=0)
+        self.patience = config.max_rate_limit_wait
+        if "max_rate_limit_wait" in options:
+            self.patience = checked_patience(options["max_rate_limit_wait"])
         self.max_bytes = config.max_response_bytes
         self.sent = 0
         self.failures = 0
