@@ -147,6 +147,8 @@ class _Window:
             self.expired.append(self.answered.popleft())
 
     def others(self, now: float) -> float:
+        if not self._others:
+            return 0.0
         left = 1 - max(0.0, now - self._others_since) / self.seconds
         return self._others * left if left > 0 else 0.0
 
@@ -232,8 +234,11 @@ class Schedule:
 
     def start(self, now: float) -> bool:
         """Take a place in every window, if the gate is open and each of them has one."""
-        if now < self.opens_at or not all(w.has_room(now, self.running) for w in self.windows):
+        if now < self.opens_at:
             return False
+        for window in self.windows:
+            if not window.has_room(now, self.running):
+                return False
         self.running += 1
         return True
 
