@@ -115,6 +115,16 @@ class Exchange:
         self._raw = raw
         self._call = call
         self._started = started
+        self._arrived: bytes | None = None
+
+    def take_what_arrived(self) -> None:
+        """Take the body if all of it is there.
+
+        aiohttp has given the connection to others then, and an error of theirs would reach this
+        body as long as it is not read.
+        """
+        if self._raw.content.is_eof():
+            self._arrived = self._raw.content.read_nowait()
 
     async def read(self) -> bytes:
         """Read the whole body and give the connection back.
@@ -124,7 +134,7 @@ class Exchange:
             APIResponseValidationError: It is larger than `max_response_bytes`.
         """
         try:
-            if self._is_small():
+            if self._arrived is None and self._is_small():
                 return await self._raw.read()
             return b"".join([chunk async for chunk in self._chunks(self._call.max_bytes)])
         except WIRE_FAILURES as error:
@@ -153,7 +163,7 @@ class Exchange:
 
     async def _chunks(self, max_bytes: int | None) -> AsyncIterator[bytes]:
         received = 0
-        async for chunk in self._raw.content.iter_any():
+        async for chunk in self._parts():
             received += len(chunk)
             if max_bytes is not None and received > max_bytes:
                 raise errors.APIResponseValidationError(
@@ -162,6 +172,14 @@ class Exchange:
                     response=failed_response(_redacted(self.response(b""), self._call.token)),
                     **self._call.about(),
                 )
+            yield chunk
+
+    async def _parts(self) -> AsyncIterator[bytes]:
+        if self._arrived is not None:
+            if self._arrived:
+                yield self._arrived
+            return
+        async for chunk in self._raw.content.iter_any():
             yield chunk
 
     def response(self, content: bytes) -> Response:
@@ -237,6 +255,7 @@ class Transport:
         here = self.connections.here()
         exchange = await here.run(self._answer(self._call(endpoint, options), here))
         try:
+            exchange.take_what_arrived()
             yield exchange
         finally:
             exchange.close()

@@ -19,6 +19,8 @@ from gradient_async._structure import MAX_NESTING, DecodeFailure, decode, decode
 from gradient_async.testing import Fault, Fleet, Simulator
 from gradient_async.types import BackupListResponse
 
+from .server import raw_answer, whole
+
 
 def nested(depth: int) -> bytes:
     """Give JSON that is so many arrays deep."""
@@ -101,3 +103,28 @@ def test_a_client_that_was_never_made_can_be_shown(
         make()
     lines = traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
     assert f"self = <{make.__name__}>" in "".join(lines)
+
+
+async def test_a_streamed_answer_is_kept_from_what_comes_after_it() -> None:
+    """Once it has arrived, the connection is used again; what breaks there is not its error."""
+    replies = [
+        whole(raw_answer("/v2/droplets/1/backups")),
+        b"HTTP/1.1 200 OK\r\n" + 200 * b"a: b\r\n",
+    ]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for reply in (right, b"HTTP/1.1 200 OK\r\n" + wrong):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(reply)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with AsyncGradient("token", base_url=url, max_retries=0) as client:
+            backups = client.gpu_droplets.backups
+            async with backups.with_streaming_response.list(1) as answer:
+                with pytest.raises(errors.APIConnectionError):
+                    await backups.list(2)
+                page = await answer.parse()
+            assert [backup.id for backup in page.backups] == [10, 11]
+            assert answer.is_closed
