@@ -16,11 +16,9 @@ import doctest
 import inspect
 import io
 import os
-import shlex
 import subprocess
 import sys
 import sysconfig
-import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -43,6 +41,7 @@ NOT_RUN: Final = (
 """Commands that install, that work on a checkout, or that only set up
 the reader's shell or serve until they are stopped."""
 
+HAS_SHELL: Final = os.name != "nt"
 LONGEST: Final = 4000
 FLAGS: Final = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 CHECKER: Final = doctest.OutputChecker()
@@ -122,8 +121,7 @@ class Interpreter:
         except Exception as error:
             if shown.exc_msg is None:
                 raise
-            last = traceback.format_exception_only(error)[-1]
-            return difference(shown.exc_msg, last.rpartition(".")[2] if "." in last else last)
+            return difference(shown.exc_msg, f"{type(error).__name__}: {error}")
         return difference(shown.want, printed)
 
     def output(self, example: Example) -> str:
@@ -132,8 +130,8 @@ class Interpreter:
 
     def console(self, example: Example) -> str:
         """Run the commands of a block, and compare what they print if anything is shown."""
-        for command, shown in transcript(example.parsed):
-            printed = "".join(map(self._command, parts_to_run(command)))
+        for command, shown in transcript(example.parsed) if HAS_SHELL else ():
+            printed = "".join(self._command("bash", "-c", part) for part in parts_to_run(command))
             if shown and (wrong := difference(shown, printed)):
                 return wrong
         return ""
@@ -153,12 +151,12 @@ class Interpreter:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(source, "utf-8")
         if path.name.startswith("test_"):
-            self._command(f"{shlex.quote(sys.executable)} -m pytest -q -p no:cacheprovider {name}")
+            self._command(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", name)
 
-    def _command(self, command: str) -> str:
+    def _command(self, *command: str) -> str:
         scripts = sysconfig.get_path("scripts")
         done = subprocess.run(
-            ["bash", "-c", command],
+            command,
             cwd=self._directory,
             env={**os.environ, "PATH": os.pathsep.join([scripts, os.environ.get("PATH", "")])},
             stdin=subprocess.DEVNULL,
@@ -169,8 +167,8 @@ class Interpreter:
             timeout=50,
             check=False,
         )
-        found_something = done.returncode == 1 and " audit" in command
-        assert done.returncode == 0 or found_something, f"{command}\n{done.stdout}"
+        found_something = done.returncode == 1 and " audit" in command[-1]
+        assert done.returncode == 0 or found_something, f"{command[-1]}\n{done.stdout}"
         return done.stdout
 
 

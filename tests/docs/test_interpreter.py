@@ -8,8 +8,11 @@ import pytest
 from sybil.example import SybilFailure
 
 from .conftest import MakeInterpreter
+from .interpreter import HAS_SHELL
 
 CLIENT = "from gradient_async import AsyncGradient\nclient = AsyncGradient()\n"
+pytestmark = pytest.mark.skipif(not HAS_SHELL, reason="the commands are for a POSIX shell")
+
 TRACEBACK = "Traceback (most recent call last):\n..."
 A_TEST = ":caption: test_it.py\n\ndef test_it():\n"
 
