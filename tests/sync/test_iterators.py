@@ -306,8 +306,8 @@ def test_progress(client: Gradient, simulator: Simulator, droplet_id: int) -> No
     assert (results.missing, results.total) == ((droplet_id, 1, 2), 3)
     assert next(results).droplet_id == droplet_id
     assert (results.missing, results.total) == ((1, 2), 3)
-    simulator.faults.clear()
     simulator.wait_for_sync(held=1)
+    simulator.faults.clear()
     simulator.release()
     assert len(list(results)) == 2
     assert (results.missing, results.total) == ((), 3)
