@@ -41,7 +41,7 @@ def simulator(request: pytest.FixtureRequest) -> Iterator[Simulator]:
     is_tutorial = isinstance(path, Path) and path.name == "tutorial.md"
     with Simulator(demo_fleet(120) if is_tutorial else account_of_the_examples()) as simulator:
         # Results come as they are there: let the second Droplet's be the second one's.
-        simulator.faults.add(Fault.delay(0.2), path="/3164445/backups$", times=None)
+        simulator.faults.add(Fault.delay(0.3), path="/3164445/backups$", times=None)
         yield simulator
 
 
