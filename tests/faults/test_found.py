@@ -107,10 +107,7 @@ def test_a_client_that_was_never_made_can_be_shown(
 
 async def test_a_streamed_answer_is_kept_from_what_comes_after_it() -> None:
     """Once it has arrived, the connection is used again; what breaks there is not its error."""
-    replies = [
-        whole(raw_answer("/v2/droplets/1/backups")),
-        b"HTTP/1.1 200 OK\r\n" + 200 * b"a: b\r\n",
-    ]
+    right, wrong = whole(raw_answer("/v2/droplets/1/backups")), 200 * b"a: b\r\n"
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         for reply in (right, b"HTTP/1.1 200 OK\r\n" + wrong):
