@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import time
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradient_async import errors
 from gradient_async._http import (
     Headers,
     RateLimitHeaders,
@@ -18,9 +20,12 @@ from gradient_async._http import (
     Timeout,
     checked_count,
     checked_droplet_id,
+    checked_patience,
+    origin,
     paging_query,
     query_string,
     redirect_target,
+    status_error,
 )
 
 NOT_INTEGERS: list[Any] = [True, False, "1", 1.0, None, [1], b"1", "1/../../account/keys?x="]
@@ -84,6 +89,18 @@ def test_count_may_start_at_zero() -> None:
     assert checked_count("max_retries", 0, least=0) == 0
     with pytest.raises(ValueError, match="max_retries must be at least 0, got -1"):
         checked_count("max_retries", -1, least=0)
+
+
+def test_patience_may_be_none_at_all() -> None:
+    """Zero seconds are not to wait, ``None`` is to wait as long as it takes."""
+    assert checked_patience(0) == 0
+    assert checked_patience(None) is None
+    with pytest.raises(
+        ValueError, match=r"^max_rate_limit_wait must be at least 0 seconds, got -1"
+    ):
+        checked_patience(-1)
+    with pytest.raises(TypeError, match=r"^max_rate_limit_wait must be a number of seconds"):
+        checked_patience("5")  # type: ignore[arg-type]
 
 
 def test_timeout_has_defaults() -> None:
@@ -222,6 +239,7 @@ def test_any_number_can_be_a_header(headers: dict[str, str], now: float) -> None
         ("", None),
         ("soon", None),
         ("1" * 65, None),
+        ("1".zfill(64), 1.0),
         ("Thu, 01 Jan 1970 00:17:10 GMT", 30.0),
         ("Thu, 01 Jan 1970 00:16:10 GMT", 0.0),
         ("Thu, 99 Jan 1970 00:17:10 GMT", None),
@@ -242,6 +260,91 @@ def test_dates_go_by_the_clock_of_the_server() -> None:
     read = limits(9_999_999.0, **headers)
     assert (read.retry_after, read.reset_in) == (5.0, 10.0)
     assert limits(1_000.0, date="yesterday", ratelimit_reset="900").reset_in == -100.0
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set")
+def test_dates_are_those_of_greenwich(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The time zone of the machine changes nothing."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        assert limits(1_000.0, retry_after="Thu, 01 Jan 1970 00:17:10 GMT").retry_after == 30.0
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+def test_longest_number_that_can_be_meant() -> None:
+    """18 digits are a number, 19 are none."""
+    assert limits(ratelimit_limit="9" * 18).limit == 10**18 - 1
+    assert limits(ratelimit_limit="9" * 19).limit is None
+
+
+def answered(status: int, content: bytes = b"", **headers: str) -> errors.APIStatusError:
+    """Give the error of an answer about Droplet 7, at the Unix time 1000."""
+    given = Headers({name.replace("_", "-"): value for name, value in headers.items()})
+    return status_error(
+        Response("GET", URL, status, given, content), RateLimitHeaders(given, 1000.0), 7
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (300, errors.APIStatusError),
+        (399, errors.APIStatusError),
+        (400, errors.BadRequestError),
+        (418, errors.APIStatusError),
+        (429, errors.RateLimitError),
+        (499, errors.APIStatusError),
+        (500, errors.InternalServerError),
+        (599, errors.InternalServerError),
+    ],
+)
+def test_errors_of_statuses(status: int, kind: type[errors.APIStatusError]) -> None:
+    """Each knows its answer, its request, its Droplet and its body."""
+    error = answered(status, b'{"id": "what", "message": "It is so."}', x_request_id="r")
+    assert type(error) is kind
+    assert error.status_code == status
+    assert (error.droplet_id, error.attempts, error.request_id) == (7, 1, "r")
+    assert error.body == {"id": "what", "message": "It is so."}
+    assert error.request is not None
+    assert (error.request.method, error.request.url) == ("GET", URL)
+    assert error.response is not None
+    assert (error.response.url, error.response.method) == (URL, "GET")
+    said = str(error).startswith(f"{status} what: It is so")
+    assert said is (status >= 400)
+
+
+@pytest.mark.parametrize("status", [300, 301, 399])
+def test_the_error_of_a_redirect_names_the_place(status: int) -> None:
+    """Most likely the base URL is wrong, and the redirect says what it should be."""
+    told = str(answered(status, location="https://b.test/"))
+    assert told.startswith(f"{status} a redirect that is not followed, to 'https://b.test/': is `b")
+    assert str(answered(status)).startswith(f"{status} a redirect that is not followed, to '':")
+
+
+@pytest.mark.parametrize(
+    ("reset", "waits"), [("999", None), ("1000", None), ("1001", 1.0), ("2000", 1000.0)]
+)
+def test_the_hourly_limit_is_waited_for_until_its_reset(reset: str, waits: float | None) -> None:
+    """Without ``retry-after``, the reset tells, unless it lies in the past."""
+    error = answered(429, ratelimit_reset=reset)
+    assert isinstance(error, errors.RateLimitError)
+    assert (error.retry_after, error.kind) == (waits, "hourly")
+
+
+def test_the_short_limit_has_its_own_wait() -> None:
+    """``retry-after`` is believed whatever the reset is."""
+    error = answered(429, retry_after="5", ratelimit_reset="2000", ratelimit_limit="250")
+    assert isinstance(error, errors.RateLimitError)
+    assert (error.retry_after, error.kind, error.limit) == (5.0, "burst", 250)
+
+
+@pytest.mark.parametrize(("length", "shown"), [(120, "a" * 120), (121, "a" * 120 + "...")])
+def test_a_long_body_is_cut(length: int, shown: str) -> None:
+    """A message has at most 120 characters of a body that says nothing else."""
+    assert str(answered(500, b"a" * length)).startswith(f"500 {shown!r}".rstrip("."))
 
 
 def redirect(location: str | None, status: int = 302, url: str = URL) -> str | None:
@@ -291,6 +394,14 @@ def test_redirect_elsewhere(location: str) -> None:
     """The token is sent to no other origin, however the URL is dressed up."""
     target = redirect(location)
     assert target is None or target.startswith("https://api.test/")
+
+
+@pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 443)])
+def test_the_usual_port_may_be_named_or_not(scheme: str, port: int) -> None:
+    """It is the same origin, and no other scheme has that port as its usual one."""
+    assert origin(f"{scheme}://api.test") == origin(f"{scheme}://API.test:{port}/x")
+    assert origin(f"{scheme}://api.test") != origin(f"{scheme}://api.test:{523 - port}")
+    assert origin("https://api.test:443") != origin("http://api.test:443")
 
 
 @pytest.mark.parametrize("location", [None, "", URL, "backups"])

@@ -81,6 +81,7 @@ def test_pause_grows_with_the_attempt() -> None:
 @given(st.floats(0, LONGEST_RETRY_AFTER), fractions)
 def test_server_decides_the_pause(seconds: float, jitter: float) -> None:
     """What the server asks for is waited for, exactly."""
+    assert delay(answered(503), retry_after=LONGEST_RETRY_AFTER) == LONGEST_RETRY_AFTER
     assert delay(answered(503), retry_after=seconds, jitter=jitter) == seconds
 
 
