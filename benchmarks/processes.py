@@ -7,10 +7,12 @@ import multiprocessing
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 Rounds: TypeAlias = Callable[..., Generator[dict[str, float], None, None]]
 """A generator function: sets a side up, then measures one round for each value it yields."""
+
+LARGE: Final = 4 * 2**20
 
 
 class Side:
@@ -50,6 +52,9 @@ class Side:
 
 
 def _run(pipe: Connection, rounds: Rounds, args: tuple[Any, ...]) -> None:
+    # The C library learns from the first large block that is freed to keep such memory. Until then
+    # each answer that is received is mapped and given back; when that ends is chance otherwise.
+    bytes(LARGE)
     samples = rounds(*args)
     while pipe.recv():
         gc.collect()

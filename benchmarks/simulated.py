@@ -40,7 +40,7 @@ def simulated(droplets: int, backups: int, **options: Any) -> Iterator[Simulated
     Args:
         droplets: The number of Droplets.
         backups: The number of backups of each.
-        **options: The keywords of `gradient_async.testing.Simulator`.
+        **options: The keywords of `gradient_async.testing.Simulator`, and ``unrelated_images``.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
@@ -58,7 +58,8 @@ def simulated(droplets: int, backups: int, **options: Any) -> Iterator[Simulated
 def _serve(pipe: Connection, droplets: int, backups: int, options: dict[str, Any]) -> None:
     from gradient_async.testing import Fleet, Simulator
 
-    fleet = Fleet.uniform(droplets, backups)
+    images = options.pop("unrelated_images", 0)
+    fleet = Fleet.uniform(droplets, backups, unrelated_images=images)
     with Simulator(fleet, token=TOKEN, **options) as simulator:
         pipe.send((simulator.url, list(fleet.droplets)))
         while pipe.recv():

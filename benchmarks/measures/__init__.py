@@ -7,6 +7,7 @@ from typing import Final, TypeAlias
 
 from ..tables import Scale, Table
 from . import (
+    accounts,
     awaited,
     blocking,
     decoding,
@@ -30,6 +31,7 @@ MEASURES: Final[dict[str, Measure]] = {
     "iterating": iterating.measure,
     "decoding": decoding.measure,
     "limited": limited.measure,
+    "accounts": accounts.measure,
     "memory": memory.measure,
     "imports": imports.measure,
     "footprint": footprint.measure,
