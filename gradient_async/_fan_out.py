@@ -91,9 +91,13 @@ class _Source:
 
     def rest(self) -> Iterable[int]:
         """Give the IDs that were not handed out, as far as they can be told without taking them."""
-        if isinstance(self._ids, Account):
-            return self._ids.rest()
-        return islice(self._ids, self._taken, None) if isinstance(self._ids, Collection) else ()
+        return _untaken(self._ids, self._taken)
+
+
+def _untaken(ids: DropletIds, taken: int) -> Iterable[int]:
+    if isinstance(ids, Account):
+        return ids.rest()
+    return islice(ids, taken, None) if isinstance(ids, Collection) else ()
 
 
 class _Repeats(Generic[R]):
@@ -261,7 +265,7 @@ class FanOut(ResultStream[R]):
         """
         if self._run is not None:
             return self._run.missing()
-        return tuple(dict.fromkeys(self._ids)) if isinstance(self._ids, Collection) else ()
+        return tuple(dict.fromkeys(_untaken(self._ids, 0)))
 
     @property
     def total(self) -> int | None:

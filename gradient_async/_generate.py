@@ -78,8 +78,9 @@ from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Generic, Self, TypeVar, overload
 
+from .._blocking import BlockingContext, BlockingFanOut, BlockingIterator, fed, plain
 from .._config import masked
-from .._portal import BlockingContext, BlockingFanOut, BlockingIterator, LoopFactory, Portal, plain
+from .._portal import LoopFactory, Portal
 from .._response import APIResponse
 """
 VIEWS_PRELUDE: Final = """
@@ -326,13 +327,13 @@ class Twin:
         names = [argument.arg for argument in node.args.args]
         if len(names) == 1:
             call = f"self._wrapped.{node.name}({forwarded(node.args)})"
-            return f"return BlockingFanOut(self._portal, lambda _: {call}, (), 0)"
+            return f"return BlockingFanOut(self._portal, {call})"
         if len(names) != 2 or not any(arg.arg == "concurrency" for arg in node.args.kwonlyargs):
             raise self.source.unsupported(node, "a FanOut without IDs and `concurrency`")
         rest = forwarded(node.args).partition(", ")[2]
         return (
-            f"return BlockingFanOut(self._portal, lambda ids: self._wrapped.{node.name}"
-            f"(ids, {rest}), {names[1]}, 2 * concurrency)"
+            f"ids = fed({names[1]}, 2 * concurrency)\n        return BlockingFanOut("
+            f"self._portal, self._wrapped.{node.name}(ids, {rest}), ids)"
         )
 
 

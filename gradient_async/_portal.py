@@ -19,31 +19,19 @@ import threading
 import types
 import warnings
 import weakref
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterable, Iterator
-from contextlib import AbstractAsyncContextManager, suppress
-from itertools import islice
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Generic, NoReturn, Self, TypeAlias, TypeVar
+from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync
 
 from ._connections import CLOSED
-from ._fan_out import DropletIds, FanOut
 from ._fork import tell_after_fork
-from ._stream import ResultStream
 from .errors import APIConnectionError, BlockingCallWarning
 
-__all__ = [
-    "BlockingContext",
-    "BlockingFanOut",
-    "BlockingIterator",
-    "LoopFactory",
-    "Portal",
-    "plain",
-]
+__all__ = ["LoopFactory", "Portal", "detached"]
 
-S = TypeVar("S")
 T = TypeVar("T")
 LoopFactory: TypeAlias = Callable[[], asyncio.AbstractEventLoop]
 AtEnd: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -325,11 +313,6 @@ def _wait_for_the_end() -> NoReturn:
         threading.Event().wait()
 
 
-def plain(_: Portal, value: T) -> T:
-    """Take what a context manager gives as it is."""
-    return value
-
-
 async def _next(items: AsyncIterator[T]) -> T:
     return await anext(items, _END)
 
@@ -338,39 +321,6 @@ def _run_without_loop(work: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine that finds nothing to await, since no loop has been used."""
     with suppress(StopIteration):
         work.send(None)
-
-
-class BlockingContext(Generic[S, T]):
-    """An asynchronous context manager, for a plain ``with``.
-
-    No generator: one that is collected before its end would have to wait for the loop.
-
-    Args:
-        portal: The way to the loop.
-        context: The asynchronous context manager.
-        wrap: Makes what the block gets from what the context manager gives.
-    """
-
-    def __init__(
-        self,
-        portal: Portal,
-        context: AbstractAsyncContextManager[S],
-        wrap: Callable[[Portal, S], T],
-    ) -> None:
-        self._portal = portal
-        self._context = context
-        self._wrap = wrap
-
-    def __enter__(self) -> T:
-        return self._wrap(self._portal, self._portal.run(self._context.__aenter__()))
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: types.TracebackType | None,
-    ) -> bool | None:
-        return self._portal.run(self._context.__aexit__(kind, error, traceback))
 
 
 class _BorrowedPortal(Portal):
@@ -449,137 +399,7 @@ def _refuse_gevent() -> None:
         )
 
 
-async def _take_from(stream: ResultStream[T]) -> list[T]:
-    # What fetches goes on after this call, and cannot call back into its thread by then.
+async def detached(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Await what leaves tasks behind: they cannot call back into a thread that has gone on."""
     AsyncToSync.executors.current = None
-    return await stream.take()
-
-
-class BlockingIterator(Generic[T]):
-    """The results of an asynchronous stream, for a plain ``for``.
-
-    It crosses to the loop once for all results that are there. It can be left early; ``with`` also
-    waits until what was being fetched has ended. Threads can share it: each result goes to one.
-    """
-
-    def __init__(self, portal: Portal, stream: ResultStream[T]) -> None:
-        self._portal = portal
-        self._stream = stream
-        self._taken: deque[T] = deque()
-        self._broken = False
-        self._lock = threading.RLock()
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> T:
-        with self._lock:
-            if not self._taken:
-                self._take_batch()
-            if not self._taken:
-                raise StopIteration
-            return self._taken.popleft()
-
-    def _take_batch(self) -> None:
-        if self._broken:
-            raise RuntimeError("an interruption or an error ended this iteration: start a new one")
-        self._broken = True  # until the results are here: whatever interrupts may lose them
-        self._taken.extend(self._batch())
-        self._broken = False
-
-    def _batch(self) -> list[T]:
-        return self._portal.run(_take_from(self._stream))
-
-    def close(self) -> None:
-        """Cancel what is being fetched. Results that are there already can still be taken."""
-        self._portal.run(self._stream.aclose())
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class _Feed(AsyncIterator[int]):
-    """Droplet IDs from an iterator that has to be asked in the calling thread."""
-
-    def __init__(self, ids: Iterator[int], ahead: int) -> None:
-        self._ids = ids
-        self._ahead = ahead
-        self._waiting: asyncio.Queue[int | None] = asyncio.Queue()
-        self._unanswered = 0
-        self._ended = False
-
-    def answered(self, count: int) -> None:
-        self._unanswered -= count
-
-    def fetch(self) -> list[int | None]:
-        """Ask for as many IDs as there is room for; ``None`` stands for their end."""
-        wanted = 0 if self._ended else self._ahead - self._unanswered
-        fetched: list[int | None] = list(islice(self._ids, wanted))
-        self._unanswered += len(fetched)
-        if len(fetched) < wanted:
-            self._ended = True
-            fetched.append(None)
-        return fetched
-
-    def put(self, fetched: Iterable[int | None]) -> None:
-        """Hand IDs over; on the loop."""
-        for droplet_id in fetched:
-            self._waiting.put_nowait(droplet_id)
-
-    async def __anext__(self) -> int:
-        droplet_id = await self._waiting.get()
-        if droplet_id is None:
-            self._waiting.put_nowait(None)
-            raise StopAsyncIteration
-        return droplet_id
-
-
-class BlockingFanOut(BlockingIterator[T]):
-    """The results of a fan-out, for a plain ``for``.
-
-    A collection of IDs is read on the loop. Any other iterable may be a database cursor or the
-    like, so it is asked in the calling thread, as there is room.
-
-    Args:
-        portal: The way to the loop.
-        start: Makes the fan-out of the IDs that it is given.
-        droplet_ids: The IDs.
-        ahead: The most IDs that may be asked for and not answered.
-    """
-
-    def __init__(
-        self,
-        portal: Portal,
-        start: Callable[[DropletIds], FanOut[T]],
-        droplet_ids: Iterable[int],
-        ahead: int,
-    ) -> None:
-        self._feed = (
-            None if isinstance(droplet_ids, Collection) else _Feed(iter(droplet_ids), ahead)
-        )
-        self._fan_out = start(droplet_ids if self._feed is None else self._feed)
-        super().__init__(portal, self._fan_out)
-
-    @property
-    def missing(self) -> tuple[int, ...]:
-        """The IDs without a result so far; see `FanOut.missing`."""
-        return self._fan_out.missing
-
-    @property
-    def total(self) -> int | None:
-        """The number of results that there will be, where it is known; see `FanOut.total`."""
-        return self._fan_out.total
-
-    def _batch(self) -> list[T]:
-        if self._feed is None:
-            return super()._batch()
-        batch = self._portal.run(self._take(self._feed, self._feed.fetch()))
-        self._feed.answered(len(batch))
-        return batch
-
-    async def _take(self, feed: _Feed, fetched: list[int | None]) -> list[T]:
-        feed.put(fetched)
-        return await _take_from(self._fan_out)
+    return await work()

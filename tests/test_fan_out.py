@@ -641,10 +641,10 @@ class TestProgress:
         assert (results.missing, results.total) == ((5, 7), None)
 
     async def test_of_an_account(self) -> None:
-        """Those that were listed are missing; the total is known with the first answer."""
+        """Those that are listed are missing; the total is known with the first answer."""
         account = Listed()
         async with FanOut(account, Questions(held=True).ask, concurrency=1) as results:
-            assert (results.missing, results.total) == ((), None)
+            assert (results.missing, results.total) == ((1, 2, 3), None)
             waiting = asyncio.ensure_future(anext(results))
             await settle()
             assert (results.missing, results.total) == ((1, 2, 3), 9)

@@ -33,6 +33,7 @@ LAYERS: list[set[str]] = [
     {"resources"},
     {"client"},
     {"_portal"},
+    {"_blocking"},
     {"sync"},
     {"__init__"},
     {"_generate", "testing"},

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Unpack
 
+from .._blocking import BlockingFanOut, BlockingIterator, fed
 from .._fan_out import DEFAULT_CONCURRENCY
 from .._fleet import FleetPlan, PlanChoice
 from .._http import RequestOptions
 from .._paging import DEFAULT_PAGE_CONCURRENCY
-from .._portal import BlockingFanOut, BlockingIterator, Portal
+from .._portal import Portal
 from ..resources._listings import (
     DropletType,
 )
@@ -285,13 +286,11 @@ class BackupsResource:
             3164444 4 None
             3164445 0 None
         """
+        ids = fed(droplet_ids, 2 * concurrency)
         return BlockingFanOut(
             self._portal,
-            lambda ids: self._wrapped.list_many(
-                ids, concurrency=concurrency, deadline=deadline, **options
-            ),
-            droplet_ids,
-            2 * concurrency,
+            self._wrapped.list_many(ids, concurrency=concurrency, deadline=deadline, **options),
+            ids,
         )
 
     def list_fleet(
@@ -347,7 +346,7 @@ class BackupsResource:
         """
         return BlockingFanOut(
             self._portal,
-            lambda _: self._wrapped.list_fleet(
+            self._wrapped.list_fleet(
                 type=type,
                 tag_name=tag_name,
                 plan=plan,
@@ -355,8 +354,6 @@ class BackupsResource:
                 deadline=deadline,
                 **options,
             ),
-            (),
-            0,
         )
 
     def plan_fleet(

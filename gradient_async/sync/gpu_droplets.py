@@ -7,9 +7,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Unpack
 
+from .._blocking import BlockingIterator
 from .._http import RequestOptions
 from .._paging import DEFAULT_PAGE_CONCURRENCY
-from .._portal import BlockingIterator, Portal
+from .._portal import Portal
 from ..resources._listings import DropletType
 from ..resources.gpu_droplets import AsyncGPUDropletsResource
 from ..types import Droplet, DropletListResponse

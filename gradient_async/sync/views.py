@@ -7,8 +7,9 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Unpack
 
+from .._blocking import BlockingContext
 from .._http import RequestOptions
-from .._portal import BlockingContext, Portal
+from .._portal import Portal
 from .._response import APIResponse
 from ..resources._listings import (
     DropletType,

@@ -299,6 +299,32 @@ def test_deadline(client: Gradient, simulator: Simulator, fleet: Fleet) -> None:
     simulator.wait_for_sync(lambda simulator: simulator.in_flight == 0)
 
 
+def test_no_id_of_an_iterator_is_lost(client: Gradient, simulator: Simulator, fleet: Fleet) -> None:
+    """At a deadline every ID is in a result, in `missing`, or still in the iterator."""
+    simulator.faults.add(Fault.hold(), times=None, after=3)
+    asked, taken = list(fleet.droplets), list[int]()
+    ids = iter(asked)
+    results = client.gpu_droplets.backups.list_many(ids, concurrency=3, deadline=0.2)
+    with pytest.raises(DeadlineExceededError) as caught:
+        taken.extend(result.droplet_id for result in results)
+    assert caught.value.missing == results.missing
+    assert sorted([*taken, *results.missing, *ids]) == sorted(asked)
+
+
+def test_iterator_that_fails(client: Gradient, fleet: Fleet) -> None:
+    """An iterator's own error is raised as it is, and the IDs that it gave before are named."""
+    asked = list(fleet.droplets)[:4]
+
+    def ids() -> Iterator[int]:
+        yield from asked
+        raise LookupError("no more rows")
+
+    results = client.gpu_droplets.backups.list_many(ids(), concurrency=5)
+    with pytest.raises(LookupError, match="no more rows"):
+        list(results)
+    assert set(results.missing) == set(asked)
+
+
 def test_progress(client: Gradient, simulator: Simulator, droplet_id: int) -> None:
     """Before, during and after the loop, `missing` and `total` tell how far it is."""
     simulator.faults.add(Fault.hold(), times=None, after=1)

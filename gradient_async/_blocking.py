@@ -1,0 +1,206 @@
+"""What code without an event loop gets in place of asynchronous iterators and context managers.
+
+Each crosses to the loop through the portal, and iterators once for all results that are there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import types
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from itertools import islice
+from typing import Generic, Self, TypeVar
+
+from ._fan_out import FanOut
+from ._portal import Portal, detached
+from ._stream import ResultStream
+
+__all__ = ["BlockingContext", "BlockingFanOut", "BlockingIterator", "Feed", "fed", "plain"]
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+
+def plain(_: Portal, value: T) -> T:
+    """Take what a context manager gives as it is."""
+    return value
+
+
+class BlockingContext(Generic[S, T]):
+    """An asynchronous context manager, for a plain ``with``.
+
+    No generator: one that is collected before its end would have to wait for the loop.
+
+    Args:
+        portal: The way to the loop.
+        context: The asynchronous context manager.
+        wrap: Makes what the block gets from what the context manager gives.
+    """
+
+    def __init__(
+        self,
+        portal: Portal,
+        context: AbstractAsyncContextManager[S],
+        wrap: Callable[[Portal, S], T],
+    ) -> None:
+        self._portal = portal
+        self._context = context
+        self._wrap = wrap
+
+    def __enter__(self) -> T:
+        return self._wrap(self._portal, self._portal.run(self._context.__aenter__()))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: types.TracebackType | None,
+    ) -> bool | None:
+        return self._portal.run(self._context.__aexit__(kind, error, traceback))
+
+
+class BlockingIterator(Generic[T]):
+    """The results of an asynchronous stream, for a plain ``for``.
+
+    It crosses to the loop once for all results that are there. It can be left early; ``with`` also
+    waits until what was being fetched has ended. Threads can share it: each result goes to one.
+    """
+
+    def __init__(self, portal: Portal, stream: ResultStream[T]) -> None:
+        self._portal = portal
+        self._stream = stream
+        self._taken: deque[T] = deque()
+        self._broken = False
+        self._lock = threading.RLock()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        with self._lock:
+            if not self._taken:
+                self._take_batch()
+            if not self._taken:
+                raise StopIteration
+            return self._taken.popleft()
+
+    def _take_batch(self) -> None:
+        if self._broken:
+            raise RuntimeError("an interruption or an error ended this iteration: start a new one")
+        self._broken = True  # until the results are here: whatever interrupts may lose them
+        self._taken.extend(self._batch())
+        self._broken = False
+
+    def _batch(self) -> list[T]:
+        return self._portal.run(detached(self._stream.take))
+
+    def close(self) -> None:
+        """Cancel what is being fetched. Results that are there already can still be taken."""
+        self._portal.run(self._stream.aclose())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class Feed(AsyncIterator[int]):
+    """Droplet IDs from an iterator that has to be asked in the calling thread.
+
+    Args:
+        ids: The iterator.
+        ahead: The most IDs that may be asked for and not answered.
+    """
+
+    def __init__(self, ids: Iterator[int], ahead: int) -> None:
+        self.total: int | None = None
+        self._ids = ids
+        self._ahead = ahead
+        self._waiting: deque[int] = deque()
+        self._arrived = asyncio.Event()
+        self._unanswered = 0
+        self._ended = False
+
+    def fetch(self) -> None:
+        """Ask for as many IDs as there is room for; in the calling thread."""
+        if not self._ended:
+            for droplet_id in islice(self._ids, self._ahead - self._unanswered):
+                self._unanswered += 1
+                self._waiting.append(droplet_id)
+            self._ended = self._unanswered < self._ahead
+
+    def tell(self) -> None:
+        """Let what waits for an ID look for it; on the loop."""
+        self._arrived.set()
+
+    def answered(self, count: int) -> None:
+        """Make room for as many more."""
+        self._unanswered -= count
+
+    async def __anext__(self) -> int:
+        while not self._waiting:
+            if self._ended:
+                raise StopAsyncIteration
+            self._arrived.clear()
+            await self._arrived.wait()
+        return self._waiting.popleft()
+
+    def rest(self) -> list[int]:
+        """Give the IDs that were taken from the iterator and not handed out."""
+        return list(self._waiting)
+
+    async def aclose(self) -> None:
+        """Do nothing: what is left belongs to the caller."""
+
+
+def fed(droplet_ids: Iterable[int], ahead: int) -> Collection[int] | Feed:
+    """Give IDs in a form that can be read on the loop.
+
+    A collection is one. Any other iterable may be a database cursor or the like, so it is asked in
+    the calling thread, as there is room.
+    """
+    return droplet_ids if isinstance(droplet_ids, Collection) else Feed(iter(droplet_ids), ahead)
+
+
+class BlockingFanOut(BlockingIterator[T]):
+    """The results of a fan-out, for a plain ``for``.
+
+    Args:
+        portal: The way to the loop.
+        fan_out: The fan-out.
+        ids: What it takes the IDs from, if that may be a `Feed`.
+    """
+
+    def __init__(
+        self, portal: Portal, fan_out: FanOut[T], ids: Collection[int] | Feed = ()
+    ) -> None:
+        super().__init__(portal, fan_out)
+        self._fan_out = fan_out
+        self._feed = ids if isinstance(ids, Feed) else None
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """The IDs without a result so far; see `FanOut.missing`."""
+        return self._fan_out.missing
+
+    @property
+    def total(self) -> int | None:
+        """The number of results that there will be, where it is known; see `FanOut.total`."""
+        return self._fan_out.total
+
+    def _batch(self) -> list[T]:
+        if self._feed is None:
+            return super()._batch()
+        self._feed.fetch()
+        batch = self._portal.run(detached(partial(self._take, self._feed)))
+        self._feed.answered(len(batch))
+        return batch
+
+    async def _take(self, feed: Feed) -> list[T]:
+        feed.tell()
+        return await self._fan_out.take()

@@ -1,0 +1,246 @@
+"""Answers as they came: whole, or while their body is still to be read; for both clients."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from typing import Any, TypeAlias
+
+import pytest
+from conftest import AnyClient, MakeClient
+
+from gradient_async import AsyncGradient, errors
+from gradient_async.testing import Fault, Simulator
+from gradient_async.types import (
+    BackupListPoliciesResponse,
+    BackupListResponse,
+    BackupListSupportedPoliciesResponse,
+    BackupRetrievePolicyResponse,
+)
+
+METHODS = {
+    "list": BackupListResponse,
+    "list_policies": BackupListPoliciesResponse,
+    "list_supported_policies": BackupListSupportedPoliciesResponse,
+    "retrieve_policy": BackupRetrievePolicyResponse,
+}
+Read: TypeAlias = Callable[[Any], Any]
+
+
+async def raw(client: AnyClient, method: str, *arguments: Any, **options: Any) -> Any:
+    """Make a call through the raw view."""
+    called = getattr(client.real.gpu_droplets.backups.with_raw_response, method)
+    return await client.finish(lambda: called(*arguments, **options))
+
+
+def arguments_of(method: str, droplet_id: int) -> tuple[int, ...]:
+    """What a method has to be given."""
+    return (droplet_id,) if method in ("list", "retrieve_policy") else ()
+
+
+@pytest.mark.parametrize(("method", "answer"), METHODS.items())
+async def test_raw_answer(
+    client: AnyClient, droplet_id: int, method: str, answer: type[Any]
+) -> None:
+    """Every method has a raw twin, whose `parse` gives what the method itself gives."""
+    arguments = arguments_of(method, droplet_id)
+    response = await raw(client, method, *arguments)
+    parsed = await client.finish(response.parse)
+    assert isinstance(parsed, answer)
+    assert parsed == await getattr(client.backups, method)(*arguments)
+
+
+async def test_what_a_raw_answer_tells(
+    make_client: MakeClient, simulator: Simulator, droplet_id: int, delays: list[float | None]
+) -> None:
+    """All about the answer that came, after how many tries, and nothing about the token."""
+    simulator.faults.add(Fault.status(503), times=2)
+    response = await raw(make_client(), "list", droplet_id, page=1, per_page=2)
+    assert (response.status_code, response.method, response.retries_taken) == (200, "GET", 2)
+    assert response.url == f"{simulator.url}/v2/droplets/{droplet_id}/backups?page=1&per_page=2"
+    assert (response.http_request.method, response.http_request.url) == ("GET", response.url)
+    assert response.headers["Content-Type"] == response.headers["content-type"]
+    assert "json" in response.headers["content-type"]
+    assert isinstance(response.elapsed, timedelta)
+    assert response.elapsed > timedelta(0)
+    assert response.request_id == response.headers["x-request-id"]
+    assert response.json() == json.loads(response.text) == json.loads(response.content)
+    assert len(response.json()["backups"]) == 2
+    assert response.is_closed
+    assert repr(response).endswith(f"Response 200 GET {response.url}>")
+    assert simulator.token not in repr(response)
+    assert len(delays) == 2
+
+
+async def test_fields_that_no_class_knows(
+    client: AnyClient, simulator: Simulator, droplet_id: int
+) -> None:
+    """Who wants a field that is new takes it from the raw answer."""
+    simulator.faults.add(Fault.body(b'{"policy": {"droplet_id": 7, "colour": "blue"}}'))
+    response = await raw(client, "retrieve_policy", droplet_id)
+    assert response.json()["policy"]["colour"] == "blue"
+    assert (await client.finish(response.parse)).policy.droplet_id == 7
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"[1]", b'{"backups": 7}'])
+async def test_raw_answer_that_is_not_what_was_promised(
+    client: AnyClient, simulator: Simulator, droplet_id: int, body: bytes
+) -> None:
+    """It is given as it came; `parse` says what is wrong with it."""
+    simulator.faults.add(Fault.body(body))
+    response = await raw(client, "list", droplet_id)
+    assert response.content == body
+    with pytest.raises(errors.APIResponseValidationError) as caught:
+        await client.finish(response.parse)
+    assert caught.value.droplet_id == droplet_id
+
+
+async def test_raw_answer_that_is_no_json(
+    client: AnyClient, simulator: Simulator, droplet_id: int
+) -> None:
+    """`json` raises a ValueError, as that of other clients does, and the text can be read."""
+    simulator.faults.add(Fault.body(b"<html>\xff"))
+    response = await raw(client, "list", droplet_id)
+    assert response.text == "<html>\N{REPLACEMENT CHARACTER}"
+    with pytest.raises(ValueError, match="no valid JSON"):
+        response.json()
+
+
+async def entered(client: AnyClient, droplet_id: int) -> bool:
+    """Enter the streamed answer of either client."""
+    answer = client.real.gpu_droplets.backups.with_streaming_response.list(droplet_id)
+    if client.kind == "async":
+        async with answer as response:
+            return bool(response)
+
+    def blocking() -> bool:
+        with answer as response:
+            return bool(response)
+
+    return await asyncio.to_thread(blocking)
+
+
+async def test_error_answer(client: AnyClient) -> None:
+    """An error status is raised, as by the method itself."""
+    with pytest.raises(errors.NotFoundError):
+        await raw(client, "list", 404)
+    with pytest.raises(errors.NotFoundError):
+        await entered(client, 404)
+
+
+# Streams, of the asynchronous client; those of the blocking one are in ``sync/test_responses.py``.
+
+
+@pytest.mark.parametrize(("method", "answer"), METHODS.items())
+async def test_streamed_answer(
+    async_client: AsyncGradient, droplet_id: int, method: str, answer: type[Any]
+) -> None:
+    """Every method has a streamed twin, whose `parse` gives what the method itself gives."""
+    arguments = arguments_of(method, droplet_id)
+    backups = async_client.gpu_droplets.backups
+    async with getattr(backups.with_streaming_response, method)(*arguments) as response:
+        parsed = await response.parse()
+        assert await response.parse() == parsed  # the body is kept
+    assert isinstance(parsed, answer)
+    assert parsed == await getattr(backups, method)(*arguments)
+
+
+async def test_headers_come_before_the_body(
+    async_client: AsyncGradient, simulator: Simulator, droplet_id: int
+) -> None:
+    """What the headers say can be read while the body is still on its way."""
+    simulator.faults.add(Fault.hold("body"))
+    streaming = async_client.gpu_droplets.backups.with_streaming_response
+    async with streaming.list(droplet_id, per_page=3) as response:
+        await simulator.wait_for(held=1)
+        assert (response.status_code, response.method, response.retries_taken) == (200, "GET", 0)
+        assert response.url.endswith(f"/v2/droplets/{droplet_id}/backups?per_page=3")
+        assert response.http_request.url == response.url
+        assert response.request_id == response.headers["X-Request-Id"]
+        assert repr(response) == f"<AsyncStreamedResponse 200 GET {response.url}>"
+        was_closed = response.is_closed
+        simulator.release()
+        content = await response.read()
+        assert await response.read() is content
+        assert (was_closed, response.is_closed) == (False, True)
+    assert len(json.loads(content)["backups"]) == 3
+
+
+async def test_pieces(async_client: AsyncGradient, droplet_id: int) -> None:
+    """The pieces joined are the body."""
+    backups = async_client.gpu_droplets.backups
+    async with backups.with_streaming_response.list(droplet_id) as response:
+        content = b"".join([piece async for piece in response.iter_bytes()])
+    assert content == (await backups.with_raw_response.list(droplet_id)).content
+
+
+async def pieces_of(response: Any) -> list[bytes]:
+    """Read a streamed answer piece by piece."""
+    pieces: AsyncIterator[bytes] = response.iter_bytes()
+    return [piece async for piece in pieces]
+
+
+READS: dict[str, Read] = {
+    "read": lambda response: response.read(),
+    "parse": lambda response: response.parse(),
+    "iter_bytes": pieces_of,
+}
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+@pytest.mark.parametrize(
+    "fault", [Fault.drop("body"), Fault.short_body(), Fault.broken_chunks()], ids=str
+)
+async def test_body_that_breaks_off(
+    async_client: AsyncGradient, simulator: Simulator, droplet_id: int, read: Read, fault: Fault
+) -> None:
+    """It ends in an error of the package, however it is read, and the connection is given back."""
+    simulator.faults.add(fault)
+    backups = async_client.gpu_droplets.backups
+    async with backups.with_streaming_response.list(droplet_id) as response:
+        with pytest.raises(errors.APIConnectionError, match="the connection failed") as caught:
+            await read(response)
+        assert caught.value.droplet_id == droplet_id
+        assert response.is_closed
+    assert (await backups.list(droplet_id)).backups
+
+
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+async def test_body_that_stalls(
+    async_client: AsyncGradient, simulator: Simulator, droplet_id: int, read: Read
+) -> None:
+    """It ends in a timeout, however it is read."""
+    simulator.faults.add(Fault.hold("body"))
+    streaming = async_client.gpu_droplets.backups.with_streaming_response
+    async with streaming.list(droplet_id, timeout=0.2) as response:
+        with pytest.raises(errors.APITimeoutError, match=r"no answer within 0\.2 s"):
+            await read(response)
+    await simulator.wait_for(lambda s: s.in_flight == 0)
+
+
+async def test_left_with_a_part_unread(
+    async_client: AsyncGradient, simulator: Simulator, droplet_id: int
+) -> None:
+    """A body that nobody reads costs its connection, and no other."""
+    simulator.faults.add(Fault.hold("body"))
+    backups = async_client.gpu_droplets.backups
+    async with backups.with_streaming_response.list(droplet_id):
+        pass
+    await simulator.wait_for(lambda s: s.open_connections == 0)
+    assert (await backups.list(droplet_id)).backups
+    assert simulator.connections == 2
+
+
+async def test_too_large_a_body(simulator: Simulator, droplet_id: int) -> None:
+    """`read` and `parse` keep to the bound on an answer; `iter_bytes` leaves it to the reader."""
+    options: dict[str, Any] = {"base_url": simulator.url, "max_response_bytes": 100}
+    async with AsyncGradient(simulator.token, **options) as client:
+        streaming = client.gpu_droplets.backups.with_streaming_response
+        for read in (READS["read"], READS["parse"]):
+            async with streaming.list(droplet_id) as response:
+                with pytest.raises(errors.APIResponseValidationError, match="more than 100 bytes"):
+                    await read(response)
+        async with streaming.list(droplet_id) as response:
+            assert len(b"".join(await pieces_of(response))) > 100
