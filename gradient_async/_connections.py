@@ -34,7 +34,7 @@ class LoopConnections:
     def __init__(self, session: aiohttp.ClientSession, limit: int, *, owned: bool) -> None:
         self.session = session
         self.owned = owned
-        self.slots = asyncio.Semaphore(limit)
+        self.slots: asyncio.Semaphore = asyncio.Semaphore(limit)
         self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._until_loop_ends = _close_with_loop(session) if owned else None

@@ -62,22 +62,22 @@ class _Call:
     ) -> None:
         if options and (unknown := options.keys() - RequestOptions.__optional_keys__):
             raise TypeError(f"there is no keyword {', '.join(map(repr, sorted(unknown)))}")
-        self.token = config.access_token
-        self.droplet_id = endpoint.droplet_id
+        self.token: AccessToken = config.access_token
+        self.droplet_id: int | None = endpoint.droplet_id
         query = query_string(config.default_query, endpoint.query, options.get("extra_query"))
-        self.url = f"{config.base_url}{endpoint.path}{query}"
+        self.url: str = f"{config.base_url}{endpoint.path}{query}"
         extra_headers = options.get("extra_headers")
-        self.headers = (
+        self.headers: Mapping[str, str] = (
             _merged_headers(headers, extra_headers, self.token) if extra_headers else headers
         )
-        self.timeout = Timeout.of(options.get("timeout", config.timeout))
-        self.max_retries = config.max_retries
+        self.timeout: Timeout = Timeout.of(options.get("timeout", config.timeout))
+        self.max_retries: int = config.max_retries
         if "max_retries" in options:
             self.max_retries = checked_count("max_retries", options["max_retries"], least=0)
         self.patience = config.max_rate_limit_wait
         if "max_rate_limit_wait" in options:
             self.patience = checked_patience(options["max_rate_limit_wait"])
-        self.max_bytes = config.max_response_bytes
+        self.max_bytes: int = config.max_response_bytes
         self.sent = 0
         self.failures = 0
         self.redirects = 0
@@ -107,11 +107,11 @@ class Exchange:
         self, raw: aiohttp.ClientResponse, here: LoopConnections, call: _Call, started: float
     ) -> None:
         self.here = here
-        self.status_code = raw.status
-        self.url = call.url
+        self.status_code: int = raw.status
+        self.url: str = call.url
         self.headers: Mapping[str, str] = raw.headers
-        self.retries_taken = call.sent - 1
-        self.closed = False
+        self.retries_taken: int = call.sent - 1
+        self.closed: bool = False
         self._raw = raw
         self._call = call
         self._started = started

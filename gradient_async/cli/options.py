@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, Literal, TypeAlias, TypeVar, cast
+from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
 import click
@@ -25,6 +25,16 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Decorator(Protocol):
+    """What adds to a command and leaves its type as it is."""
+
+    def __call__(self, command: F, /) -> F:
+        """Decorate a command."""
+        ...
+
+
 Format: TypeAlias = Literal["table", "json", "jsonl", "csv"]
 FORMATS: Final[tuple[Format, ...]] = ("table", "json", "jsonl", "csv")
 FINDINGS: Final = ("unknown_plan", "short", "overdue", "never", "disabled", "error")
@@ -102,7 +112,7 @@ class Destination:
     force: bool = False
 
 
-def _grouped(made: type[Any], name: str, *options: Callable[[Any], Any]) -> Callable[[F], F]:
+def _grouped(made: type[Any], name: str, *options: Callable[[Any], Any]) -> Decorator:
     """Give a decorator that adds options and hands them to the command as one object."""
     keys = [field.name for field in attrs.fields(made)]
 
@@ -124,7 +134,7 @@ _debug = click.option(
     "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
 )
 
-asks_api = _grouped(
+asks_api: Decorator = _grouped(
     Connection,
     "connection",
     click.option("--simulate", is_flag=True, help="Ask a simulated account; no token is needed."),
@@ -161,7 +171,7 @@ asks_api = _grouped(
 )
 """Adds the options about the API, as the keyword ``connection``."""
 
-writes_results = _grouped(
+writes_results: Decorator = _grouped(
     Destination,
     "destination",
     click.option(
@@ -182,4 +192,6 @@ writes_results = _grouped(
 )
 """Adds the options about the output, as the keyword ``destination``."""
 
-droplet_ids = click.argument("droplet_ids", nargs=-1, type=droplet_id, metavar="[DROPLET_ID]...")
+droplet_ids: Decorator = click.argument(
+    "droplet_ids", nargs=-1, type=droplet_id, metavar="[DROPLET_ID]..."
+)

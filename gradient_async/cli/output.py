@@ -106,7 +106,7 @@ class FileOutput:
     is_terminal = False
 
     def __init__(self, path: Path, *, replace: bool = False, suffix: str = PARTIAL) -> None:
-        self.name = _name(path)
+        self.name: str = _name(path)
         self._path = Path(os.path.realpath(path))
         self._partial = self._path.with_name(self._path.name + suffix)
         self._old = _status(path)
@@ -167,7 +167,7 @@ class AppendedFile:
     is_terminal = False
 
     def __init__(self, path: Path) -> None:
-        self.name = _name(path)
+        self.name: str = _name(path)
         self.stream: TextIO = _open(path, os.O_WRONLY | os.O_APPEND)
 
     def finish(self) -> str:

@@ -81,7 +81,7 @@ class SlidingLimits:
         count_rejected: bool = False,
         hour_style: bool = False,
     ) -> None:
-        self.windows = sorted(
+        self.windows: list[SlidingWindow] = sorted(
             (SlidingWindow(*window) for window in windows), key=lambda window: window.seconds
         )
         if not self.windows:

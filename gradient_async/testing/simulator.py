@@ -84,8 +84,8 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:
-        self.fleet = Fleet.generate() if fleet is None else fleet
-        self.faults = Faults(seed)
+        self.fleet: Fleet = Fleet.generate() if fleet is None else fleet
+        self.faults: Faults = Faults(seed)
         self.token = token
         self._journal = Journal(log_size)
         windows = None
