@@ -90,3 +90,10 @@ def test_each_module_is_drawn_above_what_it_imports(import_graph: Any) -> None:
     rows = import_graph.rows_of(graph)
     level = {name: number for number, row in enumerate(rows) for name in row}
     assert all(level[name] > level[target] for name in graph for target in graph[name])
+
+
+def test_each_module_is_explained(import_graph: Any) -> None:
+    """The table below the diagram says what each part is for."""
+    page = (SOURCE.parents[1] / "explanation" / "architecture.md").read_text("utf-8")
+    parts = set(import_graph.import_graph(PACKAGE)) - {PACKAGE.name}
+    assert {part for part in parts if f"`{part}`" not in page} == set()
