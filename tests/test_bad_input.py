@@ -11,12 +11,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import ANSWERS, Answer, answer_classes, damaged, encoded, json_values
 
-from gradient_async import AsyncGradient
+from gradient_async import AsyncGradient, _structure
 from gradient_async._http import Endpoint, Response
 from gradient_async.errors import APIResponseValidationError
 from gradient_async.testing import Fault, Simulator
 from gradient_async.types import BackupListPoliciesResponse, BackupListResponse
 from gradient_async.types._model import Model
+
+
+@pytest.fixture(autouse=True)
+def fresh_converter() -> None:
+    """Each test makes the converter anew, as the first odd answer does in a program."""
+    _structure._converter.cache_clear()
+    _structure._decoders.clear()
+
 
 HTML = b"<html>\n <body>Please log in</body>\n</html>"
 

@@ -35,6 +35,14 @@ from gradient_async.types import (
 )
 from gradient_async.types._model import Model
 
+
+@pytest.fixture(autouse=True)
+def fresh_converter() -> None:
+    """Each test makes the converter anew, as the first odd answer does in a program."""
+    _structure._converter.cache_clear()
+    _structure._decoders.clear()
+
+
 BACKUP = {
     "id": 67539192,
     "created_at": "2014-11-14T16:44:03Z",
