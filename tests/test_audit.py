@@ -151,7 +151,7 @@ def test_facts_of_a_droplet() -> None:
 
 def test_row_for_machines() -> None:
     """The keys, their order and the form of the values are fixed, and are plain JSON."""
-    window = DropletNextBackupWindow(NOW + DAY, None)
+    window = DropletNextBackupWindow(NOW + DAY, NOW + DAY + 4 * HOUR)
     policy = attrs.evolve(DAILY, next_backup_window=window)
     row = audit_droplet(policy, backups(13.0001), now=NOW).to_dict()
     assert json.loads(json.dumps(row)) == row
@@ -172,7 +172,7 @@ def test_row_for_machines() -> None:
         ("in_future", 0),
         ("total_gigabytes", 10.0),
         ("next_window_start", "2026-09-02T13:30:00Z"),
-        ("next_window_end", None),
+        ("next_window_end", "2026-09-02T17:30:00Z"),
         ("newest_name", "gpu-0"),
         ("error", None),
     ]
@@ -543,6 +543,53 @@ def test_account_through_the_blocking_client() -> None:
         again = audit_account_blocking(client, list(account.droplets), now=account.now)
     found(simulator, fleet)
     assert fleet == again
+
+
+def test_options_of_the_blocking_client() -> None:
+    """They are those of the asynchronous one, and mean the same."""
+    account = Fleet.generate(12)
+    totals: list[int] = []
+    results: list[DropletBackups] = []
+    with (
+        Simulator(account) as simulator,
+        Gradient(simulator.token, base_url=simulator.url) as client,
+    ):
+        fleet = audit_account_blocking(
+            client,
+            list(account.droplets)[:5],
+            now=account.now,
+            max_age=HOUR,
+            grace=2 * HOUR,
+            concurrency=1,
+            on_start=totals.append,
+            on_result=results.append,
+        )
+        assert simulator.max_in_flight == 1
+    assert (fleet.max_age, fleet.grace) == (HOUR, 2 * HOUR)
+    assert (totals, len(fleet)) == ([5], 5)
+    assert {result.droplet_id for result in results} == set(list(account.droplets)[:5])
+
+
+def test_the_blocking_client_when_the_deadline_passes() -> None:
+    """The Droplets that were not reached in time are errors here, too, and now is now."""
+    with (
+        Simulator(Fleet.generate(12), limits=[(4, 3600.0)]) as simulator,
+        Gradient(simulator.token, base_url=simulator.url) as client,
+    ):
+        fleet = audit_account_blocking(client, concurrency=1, deadline=1.0)
+    late = fleet.with_findings({Finding.ERROR})
+    assert 0 < len(late) < len(fleet) == 12
+    assert all("deadline of 1 s" in audit.reason for audit in late)
+    assert fleet.now.tzinfo is UTC
+
+
+def test_sizes_are_rounded_to_megabytes() -> None:
+    """What machines read has no more digits than the API gives."""
+    sizes = [attrs.evolve(backup(NOW), size_gigabytes=size) for size in (0.1, 0.20049)]
+    fleet = audit_fleet({1: DAILY}, [DropletBackups(1, sizes)], now=NOW, max_age=DAY)
+    told = fleet.to_dict()
+    assert told["summary"]["total_gigabytes"] == told["droplets"][0]["total_gigabytes"] == 0.3
+    assert told["summary"]["max_age_seconds"] == 86_400
 
 
 async def test_account_of_chosen_droplets(simulator: Simulator) -> None:
