@@ -78,10 +78,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def typing(session: nox.Session) -> None:
-    """Check the types of the package, its tests and this file with mypy and pyright."""
+    """Check the types with mypy and pyright, and that all that the package shows is typed."""
     install(session, "typing")
     session.run("mypy")
     session.run("pyright")
+    session.run("pyright", "--verifytypes", "gradient_async", "--ignoreexternal")
 
 
 @nox.session

@@ -20,6 +20,9 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from . import types
+    from ._blocking import BlockingFanOut, BlockingIterator
+    from ._fan_out import FanOut
+    from ._fleet import FleetPlan
     from ._http import (
         DEFAULT_MAX_RETRIES,
         DEFAULT_TIMEOUT,
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
         Timeout,
     )
     from ._pacing import RateLimit, RateLimitStatus, WindowStatus
+    from ._paging import Listing
     from ._response import (
         APIResponse,
         AsyncAPIResponse,
@@ -75,15 +79,20 @@ __all__ = [
     "AuthenticationError",
     "BadRequestError",
     "BlockingCallWarning",
+    "BlockingFanOut",
+    "BlockingIterator",
     "Client",
     "ConfigurationError",
     "ConflictError",
     "DeadlineExceededError",
     "DropletBackups",
+    "FanOut",
+    "FleetPlan",
     "Gradient",
     "GradientError",
     "IncompleteListingError",
     "InternalServerError",
+    "Listing",
     "NotFoundError",
     "PermissionDeniedError",
     "RateLimit",
@@ -99,8 +108,12 @@ __all__ = [
 ]
 
 _HOMES: Final = {
+    "_blocking": ("BlockingFanOut", "BlockingIterator"),
+    "_fan_out": ("FanOut",),
+    "_fleet": ("FleetPlan",),
     "_http": ("DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "RequestOptions", "Timeout"),
     "_pacing": ("RateLimit", "RateLimitStatus", "WindowStatus"),
+    "_paging": ("Listing",),
     "_response": ("APIResponse", "AsyncAPIResponse", "AsyncStreamedResponse"),
     "client": ("AsyncGradient",),
     "sync": ("Gradient", "StreamedResponse"),

@@ -62,10 +62,11 @@ PUBLIC = """
     DEFAULT_MAX_RETRIES DEFAULT_TIMEOUT APIConnectionError APIError APIResponse
     APIResponseValidationError APIStatusError APITimeoutError AsyncAPIResponse AsyncClient
     AsyncGradient AsyncStreamedResponse AuthenticationError BadRequestError BlockingCallWarning
-    Client ConfigurationError ConflictError DeadlineExceededError DropletBackups Gradient
-    GradientError IncompleteListingError InternalServerError NotFoundError PermissionDeniedError
-    RateLimit RateLimitError RateLimitStatus RequestOptions StreamedResponse Timeout
-    UnprocessableEntityError WindowStatus __version__ types
+    BlockingFanOut BlockingIterator Client ConfigurationError ConflictError DeadlineExceededError
+    DropletBackups FanOut FleetPlan Gradient GradientError IncompleteListingError
+    InternalServerError Listing NotFoundError PermissionDeniedError RateLimit RateLimitError
+    RateLimitStatus RequestOptions StreamedResponse Timeout UnprocessableEntityError WindowStatus
+    __version__ types
 """
 
 MODULES = sorted(PACKAGE.rglob("*.py"))

@@ -1,0 +1,180 @@
+"""The types that the asynchronous client gives, as mypy and pyright see them. Is never run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal, assert_type
+
+import aiohttp
+
+from gradient_async import (
+    AsyncAPIResponse,
+    AsyncGradient,
+    AsyncStreamedResponse,
+    DropletBackups,
+    FanOut,
+    FleetPlan,
+    Listing,
+    RateLimit,
+    RateLimitStatus,
+    Timeout,
+    WindowStatus,
+)
+from gradient_async.errors import FailedRequest, GradientError
+from gradient_async.resources import AsyncBackupsResource, AsyncGPUDropletsResource
+from gradient_async.types import (
+    Backup,
+    BackupListPoliciesResponse,
+    BackupListResponse,
+    BackupListSupportedPoliciesResponse,
+    BackupRetrievePolicyResponse,
+    Droplet,
+    DropletListResponse,
+    Policy,
+)
+
+
+async def client_itself() -> None:
+    """What a client is made of, and what it tells."""
+    client = AsyncGradient(
+        "token",
+        base_url="https://api.digitalocean.com",
+        timeout=Timeout(10.0, connect=2.0),
+        max_retries=3,
+        default_headers={"X-Team": "ml"},
+        default_query={"deep": True},
+        session=lambda: aiohttp.ClientSession(),
+        rate_limit=RateLimit(windows=((10, 1.0),)),
+    )
+    async with client as entered:
+        assert_type(entered, AsyncGradient)
+    assert_type(client.copy(max_retries=0), AsyncGradient)
+    assert_type(client.with_options(timeout=None), AsyncGradient)
+    assert_type(client.gpu_droplets, AsyncGPUDropletsResource)
+    assert_type(client.gpu_droplets.backups, AsyncBackupsResource)
+    assert_type(client.is_closed(), bool)
+    assert_type(client.rate_limit, RateLimitStatus)
+    assert_type(client.rate_limit.windows, tuple[WindowStatus, ...])
+    assert_type(client.rate_limit.paused_until, datetime | None)
+    await client.close()
+
+
+async def methods(client: AsyncGradient) -> None:
+    """The four methods of the official SDK, with the options of every method."""
+    backups = client.gpu_droplets.backups
+    assert_type(await backups.list(1), BackupListResponse)
+    assert_type(await backups.list(droplet_id=1, page=2, per_page=200), BackupListResponse)
+    assert_type(await backups.list_policies(page=1, per_page=1), BackupListPoliciesResponse)
+    assert_type(await backups.list_supported_policies(), BackupListSupportedPoliciesResponse)
+    assert_type(await backups.retrieve_policy(1), BackupRetrievePolicyResponse)
+    await backups.retrieve_policy(
+        1,
+        extra_headers={"X-Trace": "1"},
+        extra_query={"deep": True},
+        timeout=Timeout(1.0),
+        max_retries=0,
+        max_rate_limit_wait=None,
+    )
+
+
+async def beyond(client: AsyncGradient) -> None:
+    """Every page, every Droplet, the whole account."""
+    backups = client.gpu_droplets.backups
+    assert_type(backups.iter_backups(1), Listing[Backup])
+    async for backup in backups.iter_backups(1, concurrency=2, timeout=1.0):
+        assert_type(backup, Backup)
+    async for droplet_id, policy in backups.iter_policies():
+        assert_type(droplet_id, int)
+        assert_type(policy, Policy)
+    assert_type(backups.list_many([1, 2]), FanOut[DropletBackups])
+    async with backups.list_many(range(1, 9), concurrency=2, deadline=60) as results:
+        assert_type(results.missing, tuple[int, ...])
+        assert_type(results.total, int | None)
+        async for result in results:
+            assert_type(result, DropletBackups)
+            assert_type(result.backups, list[Backup])
+            assert_type(result.error, GradientError | None)
+            assert_type(result.droplet, Droplet | None)
+    fleet = backups.list_fleet(type="gpus", plan="joined")
+    assert_type(fleet, FanOut[DropletBackups])
+    assert_type(await backups.plan_fleet(tag_name="prod"), FleetPlan)
+
+
+async def ids() -> AsyncIterator[int]:
+    """IDs that come one by one."""
+    yield 1
+
+
+async def any_ids(client: AsyncGradient) -> None:
+    """IDs come in any iterable, asynchronous or not."""
+    backups = client.gpu_droplets.backups
+    for given in ([1], (1,), {1}, range(1, 2), (i for i in [1])):
+        backups.list_many(given)
+    backups.list_many(ids())
+
+
+async def droplets(client: AsyncGradient) -> None:
+    """The listing of Droplets."""
+    assert_type(await client.gpu_droplets.list(type="droplets", name="x"), DropletListResponse)
+    async for droplet in client.gpu_droplets.iter_droplets(tag_name="prod"):
+        assert_type(droplet, Droplet)
+        assert_type(droplet.backup_ids, list[int] | None)
+
+
+async def raw(client: AsyncGradient) -> None:
+    """What the raw view gives knows what it parses to."""
+    view = client.gpu_droplets.backups.with_raw_response
+    response = await view.list(1)
+    assert_type(response, AsyncAPIResponse[BackupListResponse])
+    assert_type(await response.parse(), BackupListResponse)
+    assert_type(response.status_code, int)
+    assert_type(response.headers, Mapping[str, str])
+    assert_type(response.url, str)
+    assert_type(response.method, str)
+    assert_type(response.elapsed, timedelta)
+    assert_type(response.retries_taken, int)
+    assert_type(response.request_id, str | None)
+    assert_type(response.http_request, FailedRequest)
+    assert_type(response.text, str)
+    assert_type(response.content, bytes)
+    assert_type(response.json(), Any)
+    assert_type(await (await view.list_policies()).parse(), BackupListPoliciesResponse)
+    supported = await view.list_supported_policies()
+    assert_type(await supported.parse(), BackupListSupportedPoliciesResponse)
+    assert_type(await (await view.retrieve_policy(1)).parse(), BackupRetrievePolicyResponse)
+    listed = await client.gpu_droplets.with_raw_response.list()
+    assert_type(await listed.parse(), DropletListResponse)
+
+
+async def streaming(client: AsyncGradient) -> None:
+    """So does what the streaming view gives."""
+    view = client.gpu_droplets.backups.with_streaming_response
+    async with view.list(1) as response:
+        assert_type(response, AsyncStreamedResponse[BackupListResponse])
+        assert_type(await response.parse(), BackupListResponse)
+        assert_type(await response.read(), bytes)
+        assert_type(response.iter_bytes(), AsyncIterator[bytes])
+    async with view.retrieve_policy(1) as policy:
+        assert_type(await policy.parse(), BackupRetrievePolicyResponse)
+    async with client.gpu_droplets.with_streaming_response.list() as listed:
+        assert_type(await listed.parse(), DropletListResponse)
+
+
+def answers(page: BackupListResponse, policies: BackupListPoliciesResponse) -> None:
+    """The members of the response classes."""
+    assert_type(page.meta.total, int | None)
+    assert_type(page.backups, list[Backup])
+    assert page.links is not None
+    assert page.links.pages is not None
+    assert_type(page.links.pages.next, str | None)
+    assert_type(page.links.pages.prev, str | None)
+    backup = page.backups[0]
+    assert_type(backup.created_at, datetime)
+    assert_type(backup.regions, list[str])
+    assert_type(backup.size_gigabytes, float)
+    assert_type(policies.policies, dict[str, Policy])
+    assert_type(page.to_dict(), dict[str, Any])
+    assert_type(page.to_json(), str)
+    mode: Literal["python", "json"] = "json"
+    page.to_dict(mode=mode)
