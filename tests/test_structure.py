@@ -344,3 +344,40 @@ def test_decoded_objects_are_immutable() -> None:
     """A response object cannot be changed."""
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         the_backup(listing()).id = 3  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize("value", ["weekly", "intra_daily_4h", "", None])
+def test_open_enumerations_are_kept_by_the_lenient_way(value: str | None) -> None:
+    """Known values, new ones and ``null`` come out as they came in, also of an odd answer."""
+    answer = {"policy": {"backup_policy": {"plan": value, "weekday": value}}}
+    found = lenient(BackupRetrievePolicyResponse, encoded(answer))
+    assert isinstance(found, BackupRetrievePolicyResponse)
+    policy = found.policy.backup_policy
+    assert policy is not None
+    assert (policy.plan, policy.weekday) == (value, value)
+
+
+@pytest.mark.parametrize("value", [7, True, [], {}], ids=repr)
+def test_open_enumerations_are_strings(value: Any) -> None:
+    """Anything else is refused, and the failure names the place."""
+    with pytest.raises(DecodeFailure, match="expected a string, got") as caught:
+        decode(
+            BackupRetrievePolicyResponse,
+            encoded({"policy": {"backup_policy": {"plan": value}}}),
+        )
+    assert caught.value.path == "$.policy.backup_policy.plan"
+
+
+def test_nesting_is_bounded_wherever_it_is() -> None:
+    """100 levels of objects and arrays are read, one more is not."""
+    for opening, closing in ((b"[", b"]"), (b'{"a":', b"}")):
+        assert _structure.decode_any(opening * 100 + b"1" + closing * 100)
+        with pytest.raises(DecodeFailure, match=r"^JSON nested too deeply$"):
+            _structure.decode_any(opening * 101 + b"1" + closing * 101)
+
+
+def test_a_missing_field_is_named() -> None:
+    """The failure says what is wrong, and where."""
+    with pytest.raises(DecodeFailure, match=r"^required field missing$") as caught:
+        decode(BackupListResponse, b"{}")
+    assert caught.value.path == "$.meta"
