@@ -89,13 +89,13 @@ class AccessToken:
         """
         if not self._value:
             raise ConfigurationError(
-                f"no access token: set the environment variable {TOKEN_VARIABLE}, or give "
-                "`access_token`"
+                "no access token",
+                f"set the environment variable {TOKEN_VARIABLE}, or give `access_token`",
             )
         if not (self._value.isascii() and self._value.isprintable()) or " " in self._value:
             raise ConfigurationError(
-                f"the access token has a line break or another character that no token has: check "
-                f"`access_token` or {TOKEN_VARIABLE}"
+                "the access token has a line break or another character that no token has",
+                f"check `access_token` or {TOKEN_VARIABLE}",
             )
         return self
 
@@ -191,8 +191,8 @@ def checked_base_url(url: str, allow_insecure_http: bool) -> str:
         raise ConfigurationError("base_url must have no user, query or fragment")
     if parts.scheme == "http" and not (allow_insecure_http or _is_loopback(parts.hostname)):
         raise ConfigurationError(
-            f"base_url {url!r} would send the token in clear text: use https://, or give "
-            "`allow_insecure_http=True` where that is really wanted"
+            f"base_url {url!r} would send the token in clear text",
+            "use https://, or give `allow_insecure_http=True` where that is really wanted",
         )
     return url.rstrip("/")
 

@@ -74,7 +74,18 @@ class GradientError(Exception):
 
 
 class ConfigurationError(GradientError, ValueError):
-    """A client cannot be made from what it was given: no token, a base URL without TLS, ..."""
+    """A client cannot be made from what it was given: no token, a base URL without TLS, ...
+
+    Attributes:
+        problem: What is wrong, in words for whoever runs the program.
+        remedy: What to write in Python in place of it, empty where that is plain.
+    """
+
+    def __init__(self, problem: str, remedy: str = "") -> None:
+        """Say what is wrong, and what to do about it."""
+        super().__init__(f"{problem}: {remedy}" if remedy else problem)
+        self.problem = problem
+        self.remedy = remedy
 
 
 class BlockingCallWarning(UserWarning):

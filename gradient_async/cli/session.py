@@ -43,8 +43,7 @@ def _make_client(connection: Connection) -> AsyncGradient:
     try:
         return AsyncGradient(access_token=token, base_url=connection.base_url)
     except ConfigurationError as error:
-        # What follows is for those who write Python.
-        raise Problem(str(error).partition(", or give `")[0]) from error
+        raise Problem(error.problem) from error
 
 
 def _read_token(path: Path) -> str:
