@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from math import floor, fsum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
@@ -27,8 +27,12 @@ from .errors import DeadlineExceededError
 from .types import DropletBackupPolicy, DropletBackups
 
 if TYPE_CHECKING:
+    from ._blocking import BlockingFanOut
+    from ._fan_out import FanOut
+    from ._fleet import PlanChoice
     from .client import AsyncGradient
     from .errors import GradientError
+    from .resources._listings import DropletType
     from .sync import Gradient
     from .types import Backup, DropletNextBackupWindow, Policy
 
@@ -127,6 +131,8 @@ class DropletAudit:
 
     Attributes:
         droplet_id: The Droplet.
+        droplet_name: Its name, ``None`` where it is not known: a run over the whole account knows
+            it, one over given IDs does not.
         finding: What was found.
         reason: The finding in one sentence, for people.
         plan: The plan of its policy, ``None`` without one.
@@ -141,7 +147,7 @@ class DropletAudit:
         backup_times: When each backup was made, oldest first; those in the future are among them.
         newest: The newest backup that is not in the future, ``None`` without one.
         oldest: The oldest backup that is not in the future, ``None`` without one.
-        newest_name: The name of the newest backup, by which people know the Droplet.
+        newest_name: The name of the newest backup.
         age: The age of the newest backup, ``None`` without one; never negative.
         in_future: How many backups are dated later than now and the grace. A clock is wrong. They
             protect nobody: neither ``newest`` nor ``age`` regard them.
@@ -150,6 +156,7 @@ class DropletAudit:
     """
 
     droplet_id: int
+    droplet_name: str | None = None
     finding: Finding
     reason: str
     plan: str | None = None
@@ -182,6 +189,7 @@ class DropletAudit:
         window = self.next_window
         return {
             "droplet_id": self.droplet_id,
+            "droplet_name": self.droplet_name,
             "finding": self.finding.value,
             "reason": self.reason,
             "plan": self.plan,
@@ -284,6 +292,7 @@ class FleetAudit:
             "worst_recovery_point": worst
             and {
                 "droplet_id": worst.droplet_id,
+                "droplet_name": worst.droplet_name,
                 "newest": _iso(worst.newest),
                 "age_seconds": _seconds(worst.age),
             },
@@ -305,6 +314,7 @@ def audit_droplet(
     *,
     now: datetime,
     droplet_id: int | None = None,
+    droplet_name: str | None = None,
     error: GradientError | None = None,
     max_age: timedelta | None = None,
     grace: timedelta = DEFAULT_GRACE,
@@ -337,6 +347,7 @@ def audit_droplet(
         backups: All backups of the Droplet, in any order.
         now: The moment to judge at, with a time zone.
         droplet_id: The Droplet, where the policy does not name it.
+        droplet_name: Its name, if it is known.
         error: Why the backups could not be had.
         max_age: The age up to which the newest backup is recent enough, whatever the plan; neither
             window nor grace are added to it.
@@ -357,7 +368,8 @@ def audit_droplet(
         droplet_id = policy.droplet_id if policy else None
     if droplet_id is None:
         raise ValueError("the policy does not name its Droplet: give droplet_id")
-    return _Rules(now, max_age, grace).audit(droplet_id, policy, backups, error)
+    result = DropletBackups(droplet_id, list(backups), error)
+    return _Rules(now, max_age, grace).audit(droplet_id, droplet_name, policy, result)
 
 
 def audit_fleet(
@@ -396,9 +408,12 @@ def audit_fleet(
     rules = _Rules(now, max_age, grace)
     answers = {result.droplet_id: result for result in results}
     audits = (
-        rules.audit(droplet_id, policies.get(droplet_id), answer.backups, answer.error)
-        if (answer := answers.get(droplet_id))
-        else rules.audit(droplet_id, policies[droplet_id], None, None)
+        rules.audit(
+            droplet_id,
+            _name(answers.get(droplet_id)),
+            policies.get(droplet_id),
+            answers.get(droplet_id),
+        )
         for droplet_id in sorted({*policies, *answers})
     )
     return FleetAudit(tuple(audits), rules.now, max_age, grace)
@@ -408,6 +423,9 @@ async def audit_account(
     client: AsyncGradient,
     droplet_ids: Iterable[int] | None = None,
     *,
+    type: DropletType | None = None,
+    tag_name: str | None = None,
+    plan: PlanChoice = "auto",
     now: datetime | None = None,
     max_age: timedelta | None = None,
     grace: timedelta = DEFAULT_GRACE,
@@ -418,38 +436,47 @@ async def audit_account(
 ) -> FleetAudit:
     """Ask for all policies and all backups of an account, and judge them.
 
-    It takes one request for every 200 Droplets, and one for each Droplet with up to 200 backups.
+    The policies are one request for every 200 Droplets; the backups are what `list_fleet` takes or,
+    for given Droplets, what `list_many` takes.
 
     Args:
         client: The client.
-        droplet_ids: The Droplets to judge; all of the account by default.
+        droplet_ids: The Droplets to judge; those of the account by default.
+        type: Which Droplets of the account, as for `list_fleet`: those with GPUs by default.
+        tag_name: Which Droplets of the account, as for `list_fleet`.
+        plan: How to ask about the account, as for `list_fleet`.
         now: The moment to judge at; that of the call by default, however long the requests take.
         max_age: As for `audit_droplet`.
         grace: As for `audit_droplet`.
-        concurrency: The most Droplets that are asked about at once; the default is `list_many`'s.
+        concurrency: The most Droplets that are asked about at once; the default is `list_fleet`'s.
         deadline: Seconds for the backups of all Droplets. Those that are left when it passes are
             an ``error`` each, and the rest is judged.
-        on_start: Called with the number of Droplets, before their backups are asked for.
+        on_start: Called with the number of Droplets, as soon as it is known.
         on_result: Called with each Droplet's backups as they arrive, for a progress bar.
 
     Raises:
         AuthenticationError: The token is not valid.
-        GradientError: The API could not be asked; see `iter_policies` and `list_many`.
-        ValueError: As for `audit_droplet`.
+        DeadlineExceededError: The deadline passed before all Droplets of the account were known.
+        GradientError: The API could not be asked; see `iter_policies`, `list_fleet`, `list_many`.
+        ValueError: As for `audit_droplet` and `list_fleet`, or IDs are given and a choice from the
+            account, too.
 
     Example:
         >>> fleet = await audit_account(client, max_age=timedelta(hours=26))
-        >>> fleet.counts[Finding.NEVER]
-        1
+        >>> fleet.counts[Finding.OVERDUE]
+        3
     """
-    run = _Collection(_Rules(now or datetime.now(UTC), max_age, grace), on_start, on_result)
+    rules = _Rules(now or datetime.now(UTC), max_age, grace)
     backups = client.gpu_droplets.backups
-    async for droplet_id, policy in backups.iter_policies():
+    fan_out: FanOut[DropletBackups] = _fan_out(
+        backups, droplet_ids, type, tag_name, plan, concurrency, deadline
+    )
+    run = _Collection(rules, fan_out, on_start, on_result)
+    async for droplet_id, policy in backups.iter_policies(max_rate_limit_wait=deadline):
         run.policies[droplet_id] = policy
+    run.start()
     try:
-        async with backups.list_many(
-            run.wanted(droplet_ids), **_fan_out(concurrency, deadline)
-        ) as results:
+        async with fan_out as results:
             async for result in results:
                 run.add(result)
     except DeadlineExceededError as error:
@@ -461,6 +488,9 @@ def audit_account_blocking(
     client: Gradient,
     droplet_ids: Iterable[int] | None = None,
     *,
+    type: DropletType | None = None,
+    tag_name: str | None = None,
+    plan: PlanChoice = "auto",
     now: datetime | None = None,
     max_age: timedelta | None = None,
     grace: timedelta = DEFAULT_GRACE,
@@ -474,6 +504,9 @@ def audit_account_blocking(
     Args:
         client: The client.
         droplet_ids: As for `audit_account`, like the rest.
+        type: See there.
+        tag_name: See there.
+        plan: See there.
         now: See there.
         max_age: See there.
         grace: See there.
@@ -490,20 +523,48 @@ def audit_account_blocking(
         >>> with Gradient() as client:
         ...     fleet = audit_account_blocking(client)
         >>> fleet.coverage
-        50.0
+        97.5
     """
-    run = _Collection(_Rules(now or datetime.now(UTC), max_age, grace), on_start, on_result)
+    rules = _Rules(now or datetime.now(UTC), max_age, grace)
     backups = client.gpu_droplets.backups
-    run.policies.update(backups.iter_policies())
+    fan_out: BlockingFanOut[DropletBackups] = _fan_out(
+        backups, droplet_ids, type, tag_name, plan, concurrency, deadline
+    )
+    run = _Collection(rules, fan_out, on_start, on_result)
+    run.policies.update(backups.iter_policies(max_rate_limit_wait=deadline))
+    run.start()
     try:
-        with backups.list_many(
-            run.wanted(droplet_ids), **_fan_out(concurrency, deadline)
-        ) as results:
+        with fan_out as results:
             for result in results:
                 run.add(result)
     except DeadlineExceededError as error:
         run.give_up(error)
     return run.audit()
+
+
+def _fan_out(
+    backups: Any,
+    droplet_ids: Iterable[int] | None,
+    type: DropletType | None,
+    tag_name: str | None,
+    plan: PlanChoice,
+    concurrency: int | None,
+    deadline: float | None,
+) -> Any:
+    """Give the results of the Droplets that are to be judged, of either client."""
+    options = {"deadline": deadline} | ({} if concurrency is None else {"concurrency": concurrency})
+    if droplet_ids is None:
+        return backups.list_fleet(type=type, tag_name=tag_name, plan=plan, **options)
+    if (type, tag_name, plan) != (None, None, "auto"):
+        raise ValueError("type, tag_name and plan are for a whole account: give no droplet_ids")
+    return backups.list_many(list(dict.fromkeys(droplet_ids)), **options)
+
+
+class _Results(Protocol):
+    """What is known of results that have not come yet."""
+
+    @property
+    def total(self) -> int | None: ...
 
 
 class _Collection:
@@ -512,43 +573,50 @@ class _Collection:
     def __init__(
         self,
         rules: _Rules,
+        fan_out: _Results,
         on_start: Callable[[int], None] | None,
         on_result: Callable[[DropletBackups], None] | None,
     ) -> None:
         self.policies: dict[int, Policy] = {}
         self._results: list[DropletBackups] = []
         self._rules = rules
+        self._fan_out = fan_out
         self._on_start = on_start
         self._on_result = on_result
 
-    def wanted(self, droplet_ids: Iterable[int] | None) -> list[int]:
-        """Name the Droplets to ask about, and forget the policies of all others."""
-        wanted = list(dict.fromkeys(self.policies if droplet_ids is None else droplet_ids))
-        chosen = set(wanted)
-        self.policies = {key: value for key, value in self.policies.items() if key in chosen}
-        if self._on_start is not None:
-            self._on_start(len(wanted))
-        return wanted
+    def start(self) -> None:
+        """Tell how many Droplets there are, once, when it is known."""
+        if self._on_start is not None and self._fan_out.total is not None:
+            self._on_start(self._fan_out.total)
+            self._on_start = None
 
     def add(self, result: DropletBackups) -> None:
+        self.start()
         self._results.append(result)
         if self._on_result is not None:
             self._on_result(result)
 
     def give_up(self, error: DeadlineExceededError) -> None:
+        """Take the Droplets without an answer for failed, if it is known which they are."""
+        self.start()
+        if len(self._results) + len(error.missing) < (self._fan_out.total or 1):
+            raise error
         for droplet_id in error.missing:
             late = DeadlineExceededError(deadline=error.deadline, missing=(droplet_id,))
             self._results.append(DropletBackups(droplet_id, error=late))
 
     def audit(self) -> FleetAudit:
+        self.start()
+        asked = {result.droplet_id for result in self._results}
+        policies = {key: policy for key, policy in self.policies.items() if key in asked}
         rules = self._rules
         return audit_fleet(
-            self.policies, self._results, now=rules.now, max_age=rules.max_age, grace=rules.grace
+            policies, self._results, now=rules.now, max_age=rules.max_age, grace=rules.grace
         )
 
 
-def _fan_out(concurrency: int | None, deadline: float | None) -> dict[str, Any]:
-    return {"deadline": deadline} | ({} if concurrency is None else {"concurrency": concurrency})
+def _name(result: DropletBackups | None) -> str | None:
+    return result.droplet.name if result is not None and result.droplet is not None else None
 
 
 def _utc(moment: datetime) -> datetime:
@@ -581,14 +649,14 @@ class _Rules:
     def audit(
         self,
         droplet_id: int,
+        name: str | None,
         policy: Policy | None,
-        backups: Iterable[Backup] | None,
-        error: GradientError | None,
+        result: DropletBackups | None,
     ) -> DropletAudit:
-        """Judge one Droplet; ``backups`` is ``None`` where nobody asked for them."""
-        facts = self._facts(droplet_id, policy, backups or ())
-        facts = attrs.evolve(facts, error=error)
-        finding, reason = _judge(policy, facts, asked=backups is not None)
+        """Judge one Droplet; ``result`` is ``None`` where nobody asked for its backups."""
+        facts = self._facts(droplet_id, policy, result.backups if result else ())
+        facts = attrs.evolve(facts, droplet_name=name, error=result.error if result else None)
+        finding, reason = _judge(policy, facts, asked=result is not None)
         return attrs.evolve(facts, finding=finding, reason=reason)
 
     def _facts(

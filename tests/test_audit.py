@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -16,6 +17,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from gradient_async import AsyncGradient, Gradient
+from gradient_async._fleet import PlanChoice
 from gradient_async.audit import (
     DEFAULT_GRACE,
     DropletAudit,
@@ -28,10 +30,11 @@ from gradient_async.audit import (
     format_duration,
     plan_interval,
 )
-from gradient_async.errors import APIConnectionError, AuthenticationError
-from gradient_async.testing import Fleet, Simulator
+from gradient_async.errors import APIConnectionError, AuthenticationError, DeadlineExceededError
+from gradient_async.testing import Fault, Fleet, Simulator
 from gradient_async.types import (
     Backup,
+    Droplet,
     DropletBackupPolicy,
     DropletBackups,
     DropletNextBackupWindow,
@@ -153,10 +156,11 @@ def test_row_for_machines() -> None:
     """The keys, their order and the form of the values are fixed, and are plain JSON."""
     window = DropletNextBackupWindow(NOW + DAY, NOW + DAY + 4 * HOUR)
     policy = attrs.evolve(DAILY, next_backup_window=window)
-    row = audit_droplet(policy, backups(13.0001), now=NOW).to_dict()
+    row = audit_droplet(policy, backups(13.0001), now=NOW, droplet_name="gpu").to_dict()
     assert json.loads(json.dumps(row)) == row
     assert list(row.items()) == [
         ("droplet_id", 1),
+        ("droplet_name", "gpu"),
         ("finding", "ok"),
         ("reason", "The newest backup is 13 h old; 1 d 6 h are allowed."),
         ("plan", "daily"),
@@ -282,7 +286,7 @@ def test_summary_of_a_fleet() -> None:
     """The figures add up, and the worst recovery point is that of an enabled Droplet."""
     results = [
         DropletBackups(1, backups(1)),
-        DropletBackups(2, backups(99)),
+        DropletBackups(2, backups(99), droplet=Droplet(2, "gpu-train-02")),
         DropletBackups(3),
         DropletBackups(4, backups(2000)),
     ]
@@ -307,6 +311,7 @@ def test_summary_of_a_fleet() -> None:
         "total_gigabytes": 30.0,
         "worst_recovery_point": {
             "droplet_id": 2,
+            "droplet_name": "gpu-train-02",
             "newest": "2026-08-28T10:30:00Z",
             "age_seconds": 356400,
         },
@@ -502,14 +507,20 @@ def test_figures_agree(old: list[float], policy: Policy | None) -> None:
 # An account, asked through both clients.
 
 
-def found(simulator: Simulator, fleet: FleetAudit) -> dict[int, int]:
+def gpus(account: Fleet) -> list[int]:
+    """The Droplets that are meant where none are named."""
+    return [droplet.id for droplet in account.droplets.values() if droplet.is_gpu]
+
+
+def found(account: Fleet, fleet: FleetAudit) -> dict[int, int]:
     """The number of backups of each Droplet, after a look at what must be there anyway."""
-    assert {audit.droplet_id for audit in fleet} == set(simulator.fleet.droplets)
+    names = {audit.droplet_id: audit.droplet_name for audit in fleet}
+    assert names == {droplet_id: account.droplets[droplet_id].name for droplet_id in gpus(account)}
     counts = fleet.counts
     assert counts[Finding.OK] > 20
-    assert counts[Finding.NEVER] == 3
+    assert counts[Finding.NEVER] == 2
     assert counts[Finding.OVERDUE] == 1
-    assert counts[Finding.DISABLED] == 6
+    assert counts[Finding.DISABLED] == 5
     assert counts[Finding.ERROR] == counts[Finding.UNKNOWN_PLAN] == 0
     return {audit.droplet_id: audit.count for audit in fleet}
 
@@ -527,22 +538,67 @@ async def test_account_through_the_asynchronous_client(simulator: Simulator) -> 
             on_start=totals.append,
             on_result=results.append,
         )
-    assert (totals, len(results)) == ([40], 40)
-    expected = {number: len(droplet.backups) for number, droplet in account.droplets.items()}
-    assert found(simulator, fleet) == expected
+    number = len(gpus(account))
+    assert (totals, len(results)) == ([number], number)
+    expected = {key: len(account.droplets[key].backups) for key in gpus(account)}
+    assert found(account, fleet) == expected
 
 
 def test_account_through_the_blocking_client() -> None:
-    """The blocking twin gives the same audit."""
+    """The blocking twin gives the same audit; only names are not known of Droplets by ID."""
     account = Fleet.generate(40)
     with (
         Simulator(account) as simulator,
         Gradient(simulator.token, base_url=simulator.url) as client,
     ):
         fleet = audit_account_blocking(client, now=account.now)
-        again = audit_account_blocking(client, list(account.droplets), now=account.now)
-    found(simulator, fleet)
-    assert fleet == again
+        again = audit_account_blocking(client, gpus(account), now=account.now)
+    found(account, fleet)
+    assert {audit.droplet_name for audit in again} == {None}
+    assert tuple(attrs.evolve(audit, droplet_name=None) for audit in fleet) == again.audits
+
+
+async def test_the_plan_changes_no_finding(simulator: Simulator) -> None:
+    """An account is judged alike whichever way it is asked about, also where images are missing."""
+    account, token = simulator.fleet, simulator.token
+    for droplet_id in gpus(account)[:3]:
+        account.hide(account.droplets[droplet_id].backups[0].id, "images")
+    async with AsyncGradient(token, base_url=simulator.url) as client:
+        fleets = {
+            plan: await audit_account(client, plan=plan, now=account.now)
+            for plan in get_args(PlanChoice)
+        }
+    assert fleets["joined"] == fleets["per_droplet"] == fleets["auto"]
+    found(account, fleets["auto"])
+    own = [request for request in simulator.requests if request.path.endswith("/backups")]
+    assert len(gpus(account)) < len(own) < 2 * len(gpus(account))  # the plans did differ
+
+
+async def test_a_part_of_the_account(simulator: Simulator) -> None:
+    """A type and a tag choose Droplets of the account; those that are not chosen are no finding."""
+    droplets = simulator.fleet.droplets
+    others = {number for number in droplets if number not in gpus(simulator.fleet)}
+    tagged = {number for number, droplet in droplets.items() if "env:prod" in droplet.tags}
+    async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
+        choices: list[tuple[set[int], dict[str, Any]]] = [
+            (others, {"type": "droplets"}),
+            (tagged, {"tag_name": "env:prod"}),
+        ]
+        for expected, choice in choices:
+            fleet = await audit_account(client, now=simulator.fleet.now, **choice)
+            assert {audit.droplet_id for audit in fleet} == expected
+            assert not fleet.counts[Finding.ERROR]
+        with pytest.raises(ValueError, match="give no droplet_ids"):
+            await audit_account(client, [1], tag_name="env:prod")
+
+
+async def test_an_account_without_droplets() -> None:
+    """There is nothing to judge, and that is told as well."""
+    totals: list[int] = []
+    with Simulator(Fleet()) as simulator:
+        async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
+            fleet = await audit_account(client, on_start=totals.append)
+    assert (len(fleet), fleet.coverage, totals) == (0, None, [0])
 
 
 def test_options_of_the_blocking_client() -> None:
@@ -572,13 +628,14 @@ def test_options_of_the_blocking_client() -> None:
 
 def test_the_blocking_client_when_the_deadline_passes() -> None:
     """The Droplets that were not reached in time are errors here, too, and now is now."""
+    account = Fleet.generate(12)
     with (
-        Simulator(Fleet.generate(12), limits=[(4, 3600.0)]) as simulator,
+        Simulator(account, limits=[(5, 3600.0)]) as simulator,
         Gradient(simulator.token, base_url=simulator.url) as client,
     ):
-        fleet = audit_account_blocking(client, concurrency=1, deadline=1.0)
+        fleet = audit_account_blocking(client, plan="per_droplet", concurrency=1, deadline=1.0)
     late = fleet.with_findings({Finding.ERROR})
-    assert 0 < len(late) < len(fleet) == 12
+    assert 0 < len(late) < len(fleet) == len(gpus(account))
     assert all("deadline of 1 s" in audit.reason for audit in late)
     assert fleet.now.tzinfo is UTC
 
@@ -606,13 +663,25 @@ async def test_account_of_chosen_droplets(simulator: Simulator) -> None:
 async def test_account_when_the_deadline_passes() -> None:
     """Droplets that were not reached in time are errors that say so; the others are judged."""
     account = Fleet.generate(12)
-    with Simulator(account, limits=[(4, 3600.0)]) as simulator:
+    with Simulator(account, limits=[(5, 3600.0)]) as simulator:
         async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
-            fleet = await audit_account(client, now=account.now, concurrency=1, deadline=1.0)
+            fleet = await audit_account(
+                client, now=account.now, plan="per_droplet", concurrency=1, deadline=1.0
+            )
     late = fleet.with_findings({Finding.ERROR})
-    assert len(fleet) == 12
-    assert 0 < len(late) < 12
+    assert 0 < len(late) < len(fleet) == len(gpus(account))
     assert all("deadline of 1 s" in audit.reason for audit in late)
+
+
+async def test_account_when_the_deadline_passes_too_early() -> None:
+    """An audit does not pass over Droplets that it has not heard of: that is an error."""
+    totals: list[int] = []
+    with Simulator(Fleet.generate(12)) as simulator:
+        simulator.faults.add(Fault.hold(), path="/v2/droplets$")
+        async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
+            with pytest.raises(DeadlineExceededError):
+                await audit_account(client, deadline=0.2, on_start=totals.append)
+    assert totals == []
 
 
 async def test_account_with_a_wrong_token(simulator: Simulator) -> None:
