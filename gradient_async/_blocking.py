@@ -9,13 +9,13 @@ import asyncio
 import threading
 import types
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from itertools import islice
 from typing import Generic, Self, TypeVar
 
-from ._fan_out import FanOut
+from ._fan_out import FanOut, IdSource
 from ._portal import Portal, detached
 from ._stream import ResultStream
 
@@ -109,7 +109,7 @@ class BlockingIterator(Generic[T]):
         self.close()
 
 
-class Feed(AsyncIterator[int]):
+class Feed(IdSource):
     """Droplet IDs from an iterator that has to be asked in the calling thread.
 
     Args:
@@ -118,7 +118,6 @@ class Feed(AsyncIterator[int]):
     """
 
     def __init__(self, ids: Iterator[int], ahead: int) -> None:
-        self.total: int | None = None
         self._ids = ids
         self._ahead = ahead
         self._waiting: deque[int] = deque()
@@ -153,9 +152,6 @@ class Feed(AsyncIterator[int]):
     def rest(self) -> list[int]:
         """Give the IDs that were taken from the iterator and not handed out."""
         return list(self._waiting)
-
-    async def aclose(self) -> None:
-        """Do nothing: what is left belongs to the caller."""
 
 
 def fed(droplet_ids: Iterable[int], ahead: int) -> Collection[int] | Feed:

@@ -11,11 +11,9 @@ from urllib.parse import SplitResult, urlsplit
 import attrs
 
 from ._http import (
-    DEFAULT_MAX_RETRIES,
-    DEFAULT_TIMEOUT,
     Timeout,
     checked_count,
-    checked_patience,
+    checked_seconds,
 )
 from ._pacing import RateLimit
 from .errors import ConfigurationError
@@ -23,13 +21,14 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["AccessToken", "ClientOptions", "Config", "SessionSource", "masked"]
+__all__ = ["AccessToken", "ClientOptions", "Config", "SessionFactory", "SessionSource", "masked"]
 
 DEFAULT_BASE_URL: Final = "https://api.digitalocean.com"
 TOKEN_VARIABLE: Final = "DIGITALOCEAN_ACCESS_TOKEN"  # noqa: S105 - a name, not a token
 BASE_URL_VARIABLE: Final = "GRADIENT_BASE_URL"
 
-SessionSource: TypeAlias = Union["aiohttp.ClientSession", "Callable[[], aiohttp.ClientSession]"]
+SessionFactory: TypeAlias = "Callable[[], aiohttp.ClientSession]"
+SessionSource: TypeAlias = Union["aiohttp.ClientSession", SessionFactory]
 
 
 class ClientOptions(TypedDict, total=False):
@@ -47,13 +46,13 @@ class ClientOptions(TypedDict, total=False):
     allow_insecure_http: bool
 
 
-class _Masked(str):
+class _Secret(str):
     """Text that no representation shows, so that no traceback and no log line does."""
 
     __slots__ = ()
 
     def __getitem__(self, key: SupportsIndex | slice) -> str:
-        return _Masked(super().__getitem__(key))  # what cuts long text for show cuts it before
+        return _Secret(super().__getitem__(key))  # what cuts long text for show cuts it before
 
     def __repr__(self) -> str:
         return "'***'"
@@ -61,20 +60,20 @@ class _Masked(str):
 
 def masked(token: str | None) -> str | None:
     """Give the same text without the white space around it, and without a representation."""
-    return None if token is None else _masked(token)
+    return None if token is None else _secret(token)
 
 
-def _masked(token: str) -> str:
+def _secret(token: str) -> str:
     if not isinstance(token, str):
         raise TypeError(f"access_token must be a str, got {type(token).__name__}")
-    return _Masked(token.strip())
+    return _Secret(token.strip())
 
 
 @attrs.frozen(repr=False)
 class AccessToken:
     """A token that is only ever shown as ``***``."""
 
-    _value: str = attrs.field(converter=_masked)
+    _value: str = attrs.field(converter=_secret)
 
     @classmethod
     def find(cls, given: str | None) -> AccessToken:
@@ -102,7 +101,7 @@ class AccessToken:
     @property
     def authorization(self) -> str:
         """The value of the ``Authorization`` header."""
-        return _Masked(f"Bearer {self._value!s}")
+        return _Secret(f"Bearer {self._value!s}")
 
     def reveal(self) -> str:
         """Give the token itself."""
@@ -122,51 +121,62 @@ class Config:
 
     access_token: AccessToken
     base_url: str
-    timeout: Timeout = DEFAULT_TIMEOUT
-    max_retries: int = DEFAULT_MAX_RETRIES
-    default_headers: Mapping[str, str] = attrs.field(factory=dict, repr=False)
-    default_query: Mapping[str, object] = attrs.field(factory=dict, repr=False)
-    rate_limit: RateLimit | None = attrs.field(factory=RateLimit)
-    max_rate_limit_wait: float | None = 60.0
-    max_response_bytes: int = 32 * 1024 * 1024
-    allow_insecure_http: bool = False
+    timeout: Timeout
+    max_retries: int
+    default_headers: Mapping[str, str] = attrs.field(repr=False)
+    default_query: Mapping[str, object] = attrs.field(repr=False)
+    rate_limit: RateLimit | None
+    max_rate_limit_wait: float | None
+    max_response_bytes: int
+    allow_insecure_http: bool
 
     @classmethod
-    def of(cls, access_token: AccessToken, options: ClientOptions) -> Config:
-        """Check and complete what a user gave.
+    def of(cls, access_token: AccessToken, options: Mapping[str, Any]) -> Config:
+        """Check what a user gave, which is every option.
 
         Raises:
             ConfigurationError: See `AccessToken.checked` and `checked_base_url`.
             TypeError: A number is none.
             ValueError: A number is out of its range.
         """
-        insecure = options.get("allow_insecure_http", False)
         given: dict[str, Any] = {
             **options,
             "access_token": access_token.checked(),
-            "base_url": checked_base_url(_base_url(options.get("base_url")), insecure),
-            "timeout": Timeout.of(options.get("timeout", DEFAULT_TIMEOUT)),
-            "max_retries": checked_count("max_retries", options.get("max_retries", 2), least=0),
-            "max_rate_limit_wait": checked_patience(options.get("max_rate_limit_wait", 60.0)),
-            "max_response_bytes": checked_count(
-                "max_response_bytes", options.get("max_response_bytes", 32 * 1024 * 1024)
+            "base_url": checked_base_url(
+                _base_url(options["base_url"]), options["allow_insecure_http"]
             ),
-            "default_headers": dict(options.get("default_headers") or {}),
-            "default_query": dict(options.get("default_query") or {}),
+            "timeout": Timeout.of(options["timeout"]),
+            "max_retries": checked_count("max_retries", options["max_retries"], least=0),
+            "max_rate_limit_wait": checked_seconds(
+                "max_rate_limit_wait", options["max_rate_limit_wait"]
+            ),
+            "max_response_bytes": checked_count(
+                "max_response_bytes", options["max_response_bytes"]
+            ),
+            "default_headers": dict(options["default_headers"] or {}),
+            "default_query": dict(options["default_query"] or {}),
         }
         return cls(**given)
 
     def with_changes(self, changes: ClientOptions) -> Config:
-        """Give the same settings with some of them changed."""
+        """Give the same settings with some of them changed.
+
+        Raises:
+            TypeError: There is no such setting.
+        """
+        if unknown := changes.keys() - ClientOptions.__optional_keys__:
+            raise TypeError(f"there is no keyword {', '.join(map(repr, sorted(unknown)))}")
         kept: dict[str, Any] = {
             field.name: getattr(self, field.name)
             for field in attrs.fields(Config)
             if field.name != "access_token"
         }
         token = changes.pop("access_token", None)
+        if changes.get("base_url") is None:  # which would lead to another server
+            changes.pop("base_url", None)
         return Config.of(
             self.access_token if token is None else AccessToken.find(token),
-            ClientOptions(**{**kept, **changes}),  # type: ignore[typeddict-item]
+            {**kept, **changes},
         )
 
 

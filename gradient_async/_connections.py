@@ -17,7 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 
 from ._config import SessionSource
-from ._fork import tell_after_fork
+from ._fork import keep_in_child, tell_after_fork
 from .errors import APIConnectionError
 
 __all__ = ["Connections", "LoopConnections"]
@@ -43,7 +43,10 @@ class LoopConnections:
 
     @property
     def usable(self) -> bool:
-        """Whether requests can be sent: a session that a user gave may be closed by the user."""
+        """Whether to go on with this session.
+
+        One that a user gave is used even if it is closed, so that aiohttp says so.
+        """
         return not (self._closed or (self.owned and self.session.closed))
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
@@ -176,11 +179,8 @@ class Connections:
 
         Closing one here would take the parent's sockets out of the selector that both share.
         """
-        _of_the_parent.append(self._by_loop)
+        keep_in_child(self._by_loop)
         self._by_loop = {}
-
-
-_of_the_parent: list[object] = []
 
 
 class _BorrowedConnections(Connections):

@@ -7,37 +7,38 @@ consumer that is slower than the API fills the memory.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict, deque
 from collections.abc import (
     AsyncIterable,
+    AsyncIterator,
     Awaitable,
     Callable,
     Collection,
     Iterable,
 )
 from itertools import islice
-from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from . import errors
-from ._http import checked_droplet_id
+from ._http import checked_droplet_id, checked_seconds
 from ._stream import ResultStream
 
-__all__ = ["DEFAULT_CONCURRENCY", "Account", "DropletIds", "FanOut", "ends_run"]
+__all__ = ["DEFAULT_CONCURRENCY", "DropletIds", "FanOut", "IdSource", "ends_run"]
 
 R = TypeVar("R")
 
 DropletIds: TypeAlias = Iterable[int] | AsyncIterable[int]
 
 
-@runtime_checkable
-class Account(AsyncIterable[int], Protocol):
-    """IDs that become known while they are read, and how many of them there will be."""
+class IdSource(AsyncIterator[int], ABC):
+    """Droplet IDs that become known while they are read, and how many of them there will be."""
 
-    total: int | None
+    total: int | None = None
 
-    def rest(self) -> Iterable[int]:
+    @abstractmethod
+    def rest(self) -> list[int]:
         """Give the IDs that are known and were not handed out."""
-        ...
 
     async def aclose(self) -> None:
         """End what is being read."""
@@ -95,7 +96,7 @@ class _Source:
 
 
 def _untaken(ids: DropletIds, taken: int) -> Iterable[int]:
-    if isinstance(ids, Account):
+    if isinstance(ids, IdSource):
         return ids.rest()
     return islice(ids, taken, None) if isinstance(ids, Collection) else ()
 
@@ -252,7 +253,7 @@ class FanOut(ResultStream[R]):
         self._ids = ids
         self._ask = ask
         self._concurrency = concurrency
-        self._deadline = deadline
+        self._deadline = checked_seconds("deadline", deadline)
         self._run: _Run[R] | None = None
         self._alarm: asyncio.TimerHandle | None = None
 
@@ -274,7 +275,7 @@ class FanOut(ResultStream[R]):
         Of a collection its length, of an account the number of its Droplets, which is known with
         the first answer. ``None`` as long as it is not known; of an iterator it never is.
         """
-        if isinstance(self._ids, Account):
+        if isinstance(self._ids, IdSource):
             return self._ids.total
         return len(self._ids) if isinstance(self._ids, Collection) else None
 
@@ -289,7 +290,7 @@ class FanOut(ResultStream[R]):
         Results that are there already can still be taken.
         """
         await super().aclose()
-        if isinstance(self._ids, Account):
+        if isinstance(self._ids, IdSource):
             await self._ids.aclose()
 
     def _taken(self, count: int) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, TypeVar
 
 import attrs
 
 from . import errors
-from ._fan_out import ends_run
+from ._fan_out import IdSource, ends_run
 from ._fleet import (
     FirstPages,
     FleetPlan,
@@ -29,7 +29,7 @@ __all__ = ["FleetReader"]
 T = TypeVar("T")
 
 
-class FleetReader(AsyncIterator[int]):
+class FleetReader(IdSource):
     """The IDs of the Droplets of an account, and the backups of each.
 
     Args:
@@ -48,7 +48,6 @@ class FleetReader(AsyncIterator[int]):
         ask: Callable[[int], Coroutine[Any, Any, DropletBackups]],
         choice: PlanChoice,
     ) -> None:
-        self.total: int | None = None
         self._droplets = droplets
         self._images = images
         self._policies = policies
@@ -66,7 +65,8 @@ class FleetReader(AsyncIterator[int]):
 
     def rest(self) -> list[int]:
         """Give the IDs that are known and were not handed out."""
-        return [droplet_id for droplet_id in self._known if droplet_id not in self._handed_out]
+        known = list(self._known)  # in one step, as another thread may ask while the loop reads on
+        return [droplet_id for droplet_id in known if droplet_id not in self._handed_out]
 
     async def aclose(self) -> None:
         """End what is being read."""

@@ -6,7 +6,7 @@ import os
 import weakref
 from typing import Protocol
 
-__all__ = ["ForkAware", "tell_after_fork"]
+__all__ = ["ForkAware", "keep_in_child", "tell_after_fork"]
 
 
 class ForkAware(Protocol):
@@ -22,6 +22,14 @@ _told: weakref.WeakSet[ForkAware] = weakref.WeakSet()
 def tell_after_fork(fork_aware: ForkAware) -> None:
     """Have the object told in every child process that is forked while it lives."""
     _told.add(fork_aware)
+
+
+def keep_in_child(of_the_parent: object) -> None:
+    """Hold on to what must not be collected in this process: it would close what is shared."""
+    _kept.append(of_the_parent)
+
+
+_kept: list[object] = []
 
 
 def _after_fork_in_child() -> None:

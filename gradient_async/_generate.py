@@ -99,6 +99,7 @@ BLOCKING_TYPES: Final = {
     "DropletIds": "Iterable[int]",
     "FanOut": "BlockingFanOut",
     "Listing": "BlockingIterator",
+    "SessionSource": "SessionFactory",
 }
 
 # How an example, or a sentence about one, reads without `await`.

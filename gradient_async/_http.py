@@ -19,6 +19,8 @@ from . import errors
 from ._structure import DecodeFailure, decode_any
 
 __all__ = [
+    "DEFAULT_MAX_RATE_LIMIT_WAIT",
+    "DEFAULT_MAX_RESPONSE_BYTES",
     "DEFAULT_MAX_RETRIES",
     "DEFAULT_TIMEOUT",
     "MAX_PER_PAGE",
@@ -30,7 +32,7 @@ __all__ = [
     "Timeout",
     "checked_count",
     "checked_droplet_id",
-    "checked_patience",
+    "checked_seconds",
     "failed_response",
     "paging_query",
     "query_string",
@@ -57,16 +59,16 @@ def _checked_timeout(value: float | None) -> float | None:
     raise ValueError(f"timeout must be more than 0 seconds, None for no bound, got {value!r}")
 
 
-def checked_patience(value: float | None) -> float | None:
-    """Give back the seconds that a call may wait for the rate limit, ``None`` for no bound.
+def checked_seconds(name: str, value: float | None) -> float | None:
+    """Give back a number of seconds that something may take, ``None`` for no bound.
 
     Raises:
         TypeError: It is no number.
         ValueError: It is less than 0.
     """
-    if value is None or _seconds("max_rate_limit_wait", value) >= 0:
+    if value is None or _seconds(name, value) >= 0:
         return value
-    raise ValueError(f"max_rate_limit_wait must be at least 0 seconds, got {value!r}")
+    raise ValueError(f"{name} must be at least 0 seconds, None for no bound, got {value!r}")
 
 
 @attrs.frozen
@@ -102,6 +104,8 @@ class Timeout:
 
 DEFAULT_TIMEOUT: Final = Timeout()
 DEFAULT_MAX_RETRIES: Final = 2
+DEFAULT_MAX_RATE_LIMIT_WAIT: Final = 60.0
+DEFAULT_MAX_RESPONSE_BYTES: Final = 32 * 1024 * 1024
 
 
 class RequestOptions(TypedDict, total=False):
@@ -114,7 +118,8 @@ class RequestOptions(TypedDict, total=False):
     timeout: float | Timeout | None
     """Seconds for one try, or a `Timeout`; ``None`` for no bound."""
     max_retries: int
-    """How many times a failed try is repeated; 0 for never, also after a 429."""
+    """How many times a failed try is repeated; 0 for never. Also after a 429, unless
+    ``max_rate_limit_wait`` is ``None``, as it is in fan-outs where it is not given."""
     max_rate_limit_wait: float | None
     """Seconds that the call may wait for the rate limit in all; ``None`` for as long as needed."""
 

@@ -41,8 +41,9 @@ LONGEST_PAUSE: Final = 3600.0
 """The API counts no request for longer than an hour, so no pause needs to be longer."""
 LONGEST_BACKOFF: Final = 30.0
 SPREAD: Final = 0.05
-LONGEST_SPREAD: Final = 1.0
 """The gate opens later by up to this part of the pause, so that processes do not come in step."""
+LONGEST_SPREAD: Final = 1.0
+"""Seconds that this is at most."""
 ROUNDING: Final = 1e-6
 
 

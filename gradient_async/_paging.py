@@ -97,11 +97,8 @@ class Listing(ResultStream[T]):
     """An asynchronous iterator over every item of a listing, in order, none of them twice.
 
     Args:
-        fetch: Gets a page by its number, from 1, with 200 items to a page.
-        key: What an item is known by when a changing listing shows it twice.
+        source: Where its pages come from.
         concurrency: The most pages that are fetched, or kept for the consumer, at once.
-        path: The path of the listing, for errors.
-        droplet_id: The Droplet that it belongs to, for errors.
         first: The first page, if it has been fetched already.
 
     Raises:
@@ -111,20 +108,14 @@ class Listing(ResultStream[T]):
 
     def __init__(
         self,
-        fetch: Callable[[int], Coroutine[Any, Any, Page[T]]],
-        key: Callable[[T], Hashable],
+        source: Paged[T],
         *,
-        concurrency: int,
-        path: str,
-        droplet_id: int | None = None,
+        concurrency: int = DEFAULT_PAGE_CONCURRENCY,
         first: Page[T] | None = None,
     ) -> None:
         super().__init__()
-        self._fetch = fetch
-        self._key = key
+        self._source = source
         self._concurrency = concurrency
-        self._path = path
-        self._droplet_id = droplet_id
         self._plan = PagePlan()
         self._given: set[Hashable] = set()
         self._fetching: deque[asyncio.Task[Page[T]]] = deque()
@@ -154,16 +145,16 @@ class Listing(ResultStream[T]):
             return False
         if plan.looks == MAX_LOOKS:
             raise IncompleteListingError(
-                path=self._path,
+                path=self._source.path,
                 total=plan.total,
                 received=plan.received,
-                droplet_id=self._droplet_id,
+                droplet_id=self._source.droplet_id,
             )
         plan.look_again()
         return True
 
     def _add(self, page: Page[T]) -> None:
-        keys = [self._key(item) for item in page.items]
+        keys = [self._source.key(item) for item in page.items]
         self._plan.add(keys, page.total)
         for key, item in zip(keys, page.items, strict=True):
             if key not in self._given:
@@ -177,7 +168,7 @@ class Listing(ResultStream[T]):
             self._fetching.pop().cancel()
         while len(self._fetching) < wanted:
             number = self._plan.read + len(self._fetching) + 1
-            task = asyncio.create_task(self._fetch(number))
+            task = asyncio.create_task(self._source.fetch(number))
             task.add_done_callback(retrieve)
             task.add_done_callback(self._running.discard)
             self._running.add(task)
@@ -191,7 +182,7 @@ class Paged(Generic[T]):
     Attributes:
         path: The path of the listing.
         fetch: Gets a page by its number, with 200 items to a page.
-        key: What an item is known by.
+        key: What an item is known by when a changing listing shows it twice.
         droplet_id: The Droplet that the listing belongs to, if it belongs to one.
     """
 
@@ -204,11 +195,4 @@ class Paged(Generic[T]):
         self, first: Page[T] | None = None, *, concurrency: int = DEFAULT_PAGE_CONCURRENCY
     ) -> Listing[T]:
         """Give all items, without fetching the first page again where it is given."""
-        return Listing(
-            self.fetch,
-            self.key,
-            concurrency=concurrency,
-            path=self.path,
-            droplet_id=self.droplet_id,
-            first=first,
-        )
+        return Listing(self, concurrency=concurrency, first=first)

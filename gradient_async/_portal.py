@@ -27,7 +27,7 @@ from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
 from asgiref.sync import AsyncToSync, SyncToAsync
 
 from ._connections import CLOSED
-from ._fork import tell_after_fork
+from ._fork import keep_in_child, tell_after_fork
 from .errors import APIConnectionError, BlockingCallWarning
 
 __all__ = ["LoopFactory", "Portal", "detached"]
@@ -295,11 +295,8 @@ class Portal:
         """Start afresh: the loop's thread exists in the parent only."""
         self._lock = _new_lock()
         if self._thread is not None:
-            _of_the_parent.append(self._thread)
+            keep_in_child(self._thread)
             self._thread = None
-
-
-_of_the_parent: list[object] = []
 
 
 def _new_lock() -> threading.Condition:

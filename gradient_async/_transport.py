@@ -28,7 +28,7 @@ from ._http import (
     Response,
     Timeout,
     checked_count,
-    checked_patience,
+    checked_seconds,
     failed_response,
     query_string,
     redirect_target,
@@ -76,17 +76,21 @@ class _Call:
             self.max_retries = checked_count("max_retries", options["max_retries"], least=0)
         self.patience = config.max_rate_limit_wait
         if "max_rate_limit_wait" in options:
-            self.patience = checked_patience(options["max_rate_limit_wait"])
+            self.patience = checked_seconds("max_rate_limit_wait", options["max_rate_limit_wait"])
         self.max_bytes: int = config.max_response_bytes
         self.sent = 0
         self.failures = 0
         self.redirects = 0
         self.refusal: errors.RateLimitError | None = None
 
+    def failed_request(self) -> errors.FailedRequest:
+        """Give the request in the form in which errors keep it."""
+        return errors.FailedRequest("GET", self.token.redact(self.url))
+
     def about(self) -> dict[str, Any]:
         """Give what every error about this request says."""
         return {
-            "request": errors.FailedRequest("GET", self.token.redact(self.url)),
+            "request": self.failed_request(),
             "droplet_id": self.droplet_id,
             "attempts": self.sent,
         }
@@ -363,7 +367,8 @@ class Transport:
             sent_at = await self.pacer.start(call.patience)
         except errors.RateLimitError as error:
             error = call.refusal or error
-            vars(error).update(call.about())
+            error.request, error.droplet_id = call.failed_request(), call.droplet_id
+            error.attempts = call.sent
             raise error from None
         if call.patience is not None:
             call.patience = max(0.0, call.patience - (sent_at - asked_at))

@@ -9,7 +9,13 @@ from typing import Self, Unpack
 
 from ._config import AccessToken, ClientOptions, Config, SessionSource, masked
 from ._connections import Connections
-from ._http import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT, Timeout
+from ._http import (
+    DEFAULT_MAX_RATE_LIMIT_WAIT,
+    DEFAULT_MAX_RESPONSE_BYTES,
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_TIMEOUT,
+    Timeout,
+)
 from ._pacing import Pacer, RateLimit, RateLimitStatus
 from ._transport import Transport
 from .resources.gpu_droplets import AsyncGPUDropletsResource
@@ -46,9 +52,10 @@ class AsyncGradient:
         max_response_bytes: The largest answer that is read, after decompression. 32 MiB.
         allow_insecure_http: Allow ``http://`` to other hosts than loopback, where everybody on the
             way can read the token.
-        session: An `aiohttp.ClientSession` of your own (proxy, TLS, tracing), which is never closed
-            here, or a function that makes one: it is called once per event loop, and what it makes
-            is closed with the client.
+        session: A function that makes an `aiohttp.ClientSession` (proxy, TLS, tracing): it is
+            called once per event loop, and what it makes is closed with the client.
+            `AsyncGradient` also takes a session itself, which works on its own loop only and is
+            never closed here.
 
     Raises:
         ConfigurationError: There is no token, or one that cannot be sent, or a base URL that the
@@ -71,8 +78,8 @@ class AsyncGradient:
         default_headers: Mapping[str, str] | None = None,
         default_query: Mapping[str, object] | None = None,
         rate_limit: RateLimit | None = DEFAULT_RATE_LIMIT,
-        max_rate_limit_wait: float | None = 60.0,
-        max_response_bytes: int = 32 * 1024 * 1024,
+        max_rate_limit_wait: float | None = DEFAULT_MAX_RATE_LIMIT_WAIT,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
         allow_insecure_http: bool = False,
         session: SessionSource | None = None,
     ) -> None:
@@ -142,10 +149,12 @@ class AsyncGradient:
         the copy does not close this client; closing this client ends the copy, too.
 
         Args:
-            **changes: The keywords of `AsyncGradient`, except ``session``.
+            **changes: The keywords of `AsyncGradient`, except ``session``. With ``None`` for
+                ``access_token`` or ``base_url`` the copy has this client's.
 
         Raises:
             ConfigurationError: As for `AsyncGradient`.
+            TypeError: There is no such keyword.
 
         Example:
             >>> patient = client.copy(timeout=300.0, max_retries=5)

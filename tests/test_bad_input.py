@@ -244,3 +244,22 @@ def test_token_in_a_body_is_masked(cls: type[Model], content: bytes) -> None:
     assert isinstance(error, APIResponseValidationError)
     assert "***" in str(error)
     assert "token-of-test" not in f"{error!s}{error!r}{vars(error)}"
+
+
+@pytest.mark.parametrize("method", ["list_many", "list_fleet"])
+@pytest.mark.parametrize(
+    ("deadline", "error"),
+    [("5", TypeError), (True, TypeError), (-1, ValueError), (float("nan"), ValueError)],
+)
+async def test_deadline(
+    client: AnyClient,
+    simulator: Simulator,
+    method: str,
+    deadline: Any,
+    error: type[Exception],
+) -> None:
+    """A deadline that is no number of seconds is refused by the call itself."""
+    arguments = ([1],) if method == "list_many" else ()
+    with pytest.raises(error, match="deadline must be"):
+        getattr(client.real.gpu_droplets.backups, method)(*arguments, deadline=deadline)
+    assert simulator.received == 0

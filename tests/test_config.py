@@ -268,3 +268,21 @@ def test_every_option_of_a_client_can_be_copied(make: Make) -> None:
 
     names = set(signature(make).parameters) - {"session", "loop_factory"}
     assert names == set(ClientOptions.__optional_keys__)
+
+
+@pytest.mark.parametrize("kept", ["access_token", "base_url"])
+def test_copy_with_none_keeps_what_the_client_has(
+    make: Make, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    """A copy never goes back to the environment: its token would go to another server."""
+    client = make("mine", base_url="http://127.0.0.1:9")
+    monkeypatch.setenv("GRADIENT_BASE_URL", "http://127.0.0.1:8")
+    monkeypatch.setenv("DIGITALOCEAN_ACCESS_TOKEN", "theirs")
+    copy = client.copy(**{kept: None})
+    assert (copy.access_token, copy.base_url) == ("mine", "http://127.0.0.1:9")
+
+
+def test_copy_with_an_unknown_keyword(make: Make) -> None:
+    """A setting that there is none of, or that only a new client can have, is named."""
+    with pytest.raises(TypeError, match=r"there is no keyword 'retries', 'session'"):
+        make("token").copy(retries=2, session=None)

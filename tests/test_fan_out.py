@@ -29,7 +29,7 @@ from gradient_async import (
     PermissionDeniedError,
     RateLimitError,
 )
-from gradient_async._fan_out import REMEMBERED, DropletIds, FanOut
+from gradient_async._fan_out import REMEMBERED, DropletIds, FanOut, IdSource
 from gradient_async.testing import Fault, Fleet, Simulator
 
 Results: TypeAlias = FanOut[DropletBackups]
@@ -585,11 +585,10 @@ async def answer_at_once(droplet_id: int) -> int:
     return droplet_id
 
 
-class Listed(AsyncIterator[int]):
+class Listed(IdSource):
     """The IDs of an account whose listing has shown three of them, and is not read on."""
 
     def __init__(self) -> None:
-        self.total: int | None = None
         self._left = deque([1, 2, 3])
 
     async def __anext__(self) -> int:
@@ -601,9 +600,6 @@ class Listed(AsyncIterator[int]):
     def rest(self) -> list[int]:
         """The IDs that were shown and not handed out."""
         return list(self._left)
-
-    async def aclose(self) -> None:
-        """Be told that nobody reads on."""
 
 
 class TestProgress:

@@ -20,7 +20,7 @@ from gradient_async._http import (
     Timeout,
     checked_count,
     checked_droplet_id,
-    checked_patience,
+    checked_seconds,
     origin,
     paging_query,
     query_string,
@@ -91,16 +91,16 @@ def test_count_may_start_at_zero() -> None:
         checked_count("max_retries", -1, least=0)
 
 
-def test_patience_may_be_none_at_all() -> None:
+def test_seconds_may_be_none_at_all() -> None:
     """Zero seconds are not to wait, ``None`` is to wait as long as it takes."""
-    assert checked_patience(0) == 0
-    assert checked_patience(None) is None
+    assert checked_seconds("deadline", 0) == 0
+    assert checked_seconds("deadline", None) is None
     with pytest.raises(
-        ValueError, match=r"^max_rate_limit_wait must be at least 0 seconds, got -1"
+        ValueError, match=r"^deadline must be at least 0 seconds, None for no bound, got -1"
     ):
-        checked_patience(-1)
-    with pytest.raises(TypeError, match=r"^max_rate_limit_wait must be a number of seconds"):
-        checked_patience("5")  # type: ignore[arg-type]
+        checked_seconds("deadline", -1)
+    with pytest.raises(TypeError, match=r"^deadline must be a number of seconds"):
+        checked_seconds("deadline", "5")  # type: ignore[arg-type]
 
 
 def test_timeout_has_defaults() -> None:

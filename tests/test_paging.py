@@ -20,7 +20,7 @@ from gradient_async import (
     IncompleteListingError,
     InternalServerError,
 )
-from gradient_async._paging import MAX_LOOKS, Listing, Page, PagePlan
+from gradient_async._paging import MAX_LOOKS, Listing, Page, Paged, PagePlan
 from gradient_async.testing import Fault, Fleet, Simulator
 from gradient_async.types import Backup
 
@@ -186,7 +186,7 @@ def listing_of(
     fetch: Callable[[int], Coroutine[Any, Any, Page[int]]], concurrency: int = 4
 ) -> Listing[int]:
     """A listing of numbers."""
-    return Listing(fetch, lambda item: item, concurrency=concurrency, path="/v2/numbers")
+    return Paged("/v2/numbers", fetch, lambda item: item).listing(concurrency=concurrency)
 
 
 class SlowPages:

@@ -269,7 +269,8 @@ class BackupsResource:
         Returns:
             An iterator over one `DropletBackups` per ID. It can also be entered with
             ``with``, and left early. A consumer that is slow holds the requests back.
-            Its ``missing`` names the IDs without a result so far, its ``total`` is their number.
+            Its ``missing`` names the IDs without a result so far, its ``total`` is the number of
+            results that there will be, ``None`` where that is not known.
 
         Raises:
             AuthenticationError: The token is not valid. Like every error that concerns all Droplets
@@ -277,8 +278,8 @@ class BackupsResource:
             APIConnectionError: The API could not be reached, also not by the retries.
             RateLimitError: The limit is used up for longer than ``max_rate_limit_wait``.
             DeadlineExceededError: The deadline passed; its ``missing`` names the Droplets left.
-            TypeError: An ID, or ``concurrency``, is no ``int``.
-            ValueError: An ID, or ``concurrency``, is less than 1.
+            TypeError: An ID, or ``concurrency``, is no ``int``, or ``deadline`` is no number.
+            ValueError: An ID, or ``concurrency``, is less than 1, or ``deadline`` less than 0.
 
         Example:
             >>> for result in client.gpu_droplets.backups.list_many([3164444, 3164445]):
@@ -318,7 +319,8 @@ class BackupsResource:
                 ``type``.
             plan: ``"per_droplet"``, ``"joined"``, or ``"auto"`` for what takes fewer requests. That
                 is decided from the first pages, so it takes at most two requests more than knowing
-                it beforehand. `plan_fleet` tells what it would be.
+                it beforehand; `plan_fleet` tells what it would be. Where the images cannot be used
+                each Droplet is asked all the same.
             concurrency: The most Droplets that are asked about at once.
             deadline: Seconds for the whole run, ``None`` for as long as it takes.
             **options: See `RequestOptions`; they hold for every request. ``max_rate_limit_wait`` is
@@ -335,8 +337,9 @@ class BackupsResource:
             IncompleteListingError: The pages of Droplets do not add up to the total. Raised at the
                 end.
             DeadlineExceededError: The deadline passed; its ``missing`` names the Droplets left.
-            TypeError: ``concurrency`` is no ``int``.
-            ValueError: It is less than 1, ``plan`` is unknown, or the filters cannot be combined.
+            TypeError: ``concurrency`` is no ``int``, or ``deadline`` is no number.
+            ValueError: ``concurrency`` is less than 1, ``deadline`` less than 0, ``plan`` unknown,
+                or the filters cannot be combined.
 
         Example:
             >>> for result in client.gpu_droplets.backups.list_fleet():
@@ -365,8 +368,8 @@ class BackupsResource:
     ) -> FleetPlan:
         """Tell what `list_fleet` would cost by each plan, and which it would choose.
 
-        The first pages of ``GET /v2/droplets``, ``GET /v2/images?private=true`` and
-        ``GET /v2/droplets/backups/policies``: three requests at most.
+        The first pages of ``GET /v2/droplets`` and ``GET /v2/images?private=true``, and the last
+        page of the images where the first shows no backup: three requests at most.
 
         Args:
             type: As for `list_fleet`.

@@ -9,7 +9,13 @@ from functools import cached_property
 from typing import Self, Unpack
 
 from .._config import ClientOptions, SessionSource, masked
-from .._http import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT, Timeout
+from .._http import (
+    DEFAULT_MAX_RATE_LIMIT_WAIT,
+    DEFAULT_MAX_RESPONSE_BYTES,
+    DEFAULT_MAX_RETRIES,
+    DEFAULT_TIMEOUT,
+    Timeout,
+)
 from .._pacing import RateLimit, RateLimitStatus
 from .._portal import LoopFactory, Portal
 from ..client import DEFAULT_RATE_LIMIT, AsyncGradient
@@ -45,9 +51,10 @@ class Gradient:
         max_response_bytes: The largest answer that is read, after decompression. 32 MiB.
         allow_insecure_http: Allow ``http://`` to other hosts than loopback, where everybody on the
             way can read the token.
-        session: An `aiohttp.ClientSession` of your own (proxy, TLS, tracing), which is never closed
-            here, or a function that makes one: it is called once per event loop, and what it makes
-            is closed with the client.
+        session: A function that makes an `aiohttp.ClientSession` (proxy, TLS, tracing): it is
+            called once per event loop, and what it makes is closed with the client.
+            `Gradient` also takes a session itself, which works on its own loop only and is
+            never closed here.
         loop_factory: Makes the event loop that the requests run on, `uvloop.new_event_loop` say.
             The default is asyncio's.
 
@@ -72,8 +79,8 @@ class Gradient:
         default_headers: Mapping[str, str] | None = None,
         default_query: Mapping[str, object] | None = None,
         rate_limit: RateLimit | None = DEFAULT_RATE_LIMIT,
-        max_rate_limit_wait: float | None = 60.0,
-        max_response_bytes: int = 32 * 1024 * 1024,
+        max_rate_limit_wait: float | None = DEFAULT_MAX_RATE_LIMIT_WAIT,
+        max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
         allow_insecure_http: bool = False,
         session: SessionSource | None = None,
         loop_factory: LoopFactory | None = None,
@@ -142,10 +149,12 @@ class Gradient:
         the copy does not close this client; closing this client ends the copy, too.
 
         Args:
-            **changes: The keywords of `Gradient`, except ``session``.
+            **changes: The keywords of `Gradient`, except ``session``. With ``None`` for
+                ``access_token`` or ``base_url`` the copy has this client's.
 
         Raises:
             ConfigurationError: As for `Gradient`.
+            TypeError: There is no such keyword.
 
         Example:
             >>> patient = client.copy(timeout=300.0, max_retries=5)

@@ -12,6 +12,8 @@ import pytest
 from .kinds import KINDS, METHODS, plan
 from .server import RAW, SECURE, simulated
 
+pytestmark = pytest.mark.timeout(240)
+
 SEED = int(os.environ.get("FAULTS_SEED", "20260823"))
 
 
