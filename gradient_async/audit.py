@@ -463,8 +463,8 @@ async def audit_account(
 
     Example:
         >>> fleet = await audit_account(client, max_age=timedelta(hours=26))
-        >>> fleet.counts[Finding.OVERDUE]
-        3
+        >>> fleet.counts[Finding.NEVER]
+        1
     """
     rules = _Rules(now or datetime.now(UTC), max_age, grace)
     backups = client.gpu_droplets.backups
@@ -523,7 +523,7 @@ def audit_account_blocking(
         >>> with Gradient() as client:
         ...     fleet = audit_account_blocking(client)
         >>> fleet.coverage
-        97.5
+        50.0
     """
     rules = _Rules(now or datetime.now(UTC), max_age, grace)
     backups = client.gpu_droplets.backups
