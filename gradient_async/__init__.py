@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from . import types
+    from . import audit, errors, types
+    from . import testing as testing
     from ._blocking import BlockingFanOut, BlockingIterator
     from ._fan_out import FanOut
     from ._fleet import FleetPlan
@@ -104,8 +105,12 @@ __all__ = [
     "UnprocessableEntityError",
     "WindowStatus",
     "__version__",
+    "audit",
+    "errors",
     "types",
 ]
+
+_MODULES: Final = ("audit", "errors", "testing", "types")
 
 _HOMES: Final = {
     "_blocking": ("BlockingFanOut", "BlockingIterator"),
@@ -124,8 +129,8 @@ _HOME_OF: Final = {name: home for home, names in _HOMES.items() for name in name
 
 
 def __getattr__(name: str) -> Any:
-    if name == "types":
-        return import_module(".types", __name__)
+    if name in _MODULES:
+        return import_module(f".{name}", __name__)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     own_name = _OTHER_NAMES.get(name, name)
@@ -135,4 +140,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *__all__, *_MODULES})

@@ -66,7 +66,7 @@ PUBLIC = """
     DropletBackups FanOut FleetPlan Gradient GradientError IncompleteListingError
     InternalServerError Listing NotFoundError PermissionDeniedError RateLimit RateLimitError
     RateLimitStatus RequestOptions StreamedResponse Timeout UnprocessableEntityError WindowStatus
-    __version__ types
+    __version__ audit errors types
 """
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
