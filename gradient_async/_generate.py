@@ -378,9 +378,10 @@ class ClientTwin(Twin):
 
     def _body(self, node: Function, returns: str, marks: set[str]) -> str:
         call = f"self._wrapped.{node.name}({forwarded(node.args)})"
-        if returns == self.node.name:
+        if returns == "Self":
             return (
                 "twin = object.__new__(type(self))\n"
+                "        vars(twin).update(own_attributes(self))\n"
                 f"        twin._wrapped = {call}\n"
                 "        twin._portal = self._portal.shared(twin._wrapped.close)\n"
                 "        return twin"
@@ -514,7 +515,7 @@ def _async_views(resources: list[Source]) -> str:
 def _client() -> str:
     source = read("client.py")
     imports = [line.replace("from .", "from ..", 1) for line in source.imports()]
-    imports += ["from ..client import AsyncGradient, DEFAULT_RATE_LIMIT"]
+    imports += ["from ..client import AsyncGradient, DEFAULT_RATE_LIMIT, own_attributes"]
     imports += ["from .gpu_droplets import GPUDropletsResource"]
     (node,) = source.classes()
     body = ClientTwin(source, node).text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from types import TracebackType
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
 from ._config import AccessToken, ClientOptions, Config, SessionSource, masked
 from ._connections import Connections
@@ -23,6 +23,15 @@ from .resources.gpu_droplets import AsyncGPUDropletsResource
 __all__ = ["AsyncGradient"]
 
 DEFAULT_RATE_LIMIT = RateLimit()
+
+
+def own_attributes(client: object) -> dict[str, Any]:
+    """Give what a client has, also by a subclass, but for what it derives from itself and keeps."""
+    return {
+        name: value
+        for name, value in vars(client).copy().items()
+        if not isinstance(getattr(type(client), name, None), cached_property)
+    }
 
 
 class AsyncGradient:
@@ -142,7 +151,7 @@ class AsyncGradient:
         """
         return self._transport.pacer.status()
 
-    def copy(self, **changes: Unpack[ClientOptions]) -> AsyncGradient:
+    def copy(self, **changes: Unpack[ClientOptions]) -> Self:
         """Make a client with some settings changed, on the same connections.
 
         It also shares the rate limit, unless the token or ``rate_limit`` itself is changed. Closing
@@ -168,9 +177,10 @@ class AsyncGradient:
             and config.rate_limit == mine.config.rate_limit
         )
         pacer = mine.pacer if same_limit else Pacer(config.rate_limit)
-        copy = object.__new__(type(self))
-        copy._transport = Transport(config, mine.connections.shared(), pacer)
-        return copy
+        twin = object.__new__(type(self))
+        vars(twin).update(own_attributes(self))
+        twin._transport = Transport(config, mine.connections.shared(), pacer)
+        return twin
 
     with_options = copy
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -237,6 +238,28 @@ def test_copy_changes_what_it_is_told(make: Make) -> None:
     assert (other.access_token, other.base_url) == ("u", "https://i.test")
     assert client.copy(access_token=None).access_token == "t"
     assert type(copy) is type(client)
+
+
+def test_copy_of_a_subclass_is_of_it(make: Make) -> None:
+    """A copy has what a subclass added, and makes anew what the client derives from itself."""
+    base: Any = make
+
+    class Named(base):  # type: ignore[misc]
+        def __init__(self, name: str) -> None:
+            super().__init__("t")
+            self.name = name
+
+        @cached_property
+        def label(self) -> str:
+            return f"{self.name}, {self.max_retries} retries"
+
+    client = Named("mine")
+    resource, label = client.gpu_droplets, client.label
+    copy = client.copy(max_retries=7)
+    assert (type(copy), copy.name) == (Named, "mine")
+    assert (label, copy.label) == ("mine, 2 retries", "mine, 7 retries")
+    assert copy.gpu_droplets is not resource
+    assert client.gpu_droplets is resource
 
 
 def test_copy_is_checked_too(make: Make) -> None:

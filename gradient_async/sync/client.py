@@ -18,7 +18,7 @@ from .._http import (
 )
 from .._pacing import RateLimit, RateLimitStatus
 from .._portal import LoopFactory, Portal
-from ..client import DEFAULT_RATE_LIMIT, AsyncGradient
+from ..client import DEFAULT_RATE_LIMIT, AsyncGradient, own_attributes
 from .gpu_droplets import GPUDropletsResource
 
 __all__ = ["Gradient"]
@@ -142,7 +142,7 @@ class Gradient:
         """
         return self._wrapped.rate_limit
 
-    def copy(self, **changes: Unpack[ClientOptions]) -> Gradient:
+    def copy(self, **changes: Unpack[ClientOptions]) -> Self:
         """Make a client with some settings changed, on the same connections.
 
         It also shares the rate limit, unless the token or ``rate_limit`` itself is changed. Closing
@@ -162,6 +162,7 @@ class Gradient:
             300.0
         """
         twin = object.__new__(type(self))
+        vars(twin).update(own_attributes(self))
         twin._wrapped = self._wrapped.copy(**changes)
         twin._portal = self._portal.shared(twin._wrapped.close)
         return twin

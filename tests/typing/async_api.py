@@ -35,6 +35,10 @@ from gradient_async.types import (
 )
 
 
+class Special(AsyncGradient):
+    """A client with something of its own."""
+
+
 async def client_itself() -> None:
     """What a client is made of, and what it tells."""
     client = AsyncGradient(
@@ -50,6 +54,7 @@ async def client_itself() -> None:
     async with client as entered:
         assert_type(entered, AsyncGradient)
     assert_type(client.copy(max_retries=0), AsyncGradient)
+    assert_type(Special("token").copy(max_retries=0), Special)
     assert_type(client.with_options(timeout=None), AsyncGradient)
     assert_type(client.gpu_droplets, AsyncGPUDropletsResource)
     assert_type(client.gpu_droplets.backups, AsyncBackupsResource)

@@ -35,6 +35,10 @@ from gradient_async.types import (
 )
 
 
+class Special(Gradient):
+    """A client with something of its own."""
+
+
 def client_itself() -> None:
     """What a client is made of, and what it tells."""
     client = Gradient(
@@ -50,6 +54,7 @@ def client_itself() -> None:
     with client as entered:
         assert_type(entered, Gradient)
     assert_type(client.copy(max_retries=0), Gradient)
+    assert_type(Special("token").copy(max_retries=0), Special)
     assert_type(client.with_options(timeout=None), Gradient)
     assert_type(client.gpu_droplets, GPUDropletsResource)
     assert_type(client.gpu_droplets.backups, BackupsResource)
