@@ -7,9 +7,11 @@ it is closed with the client, with the loop, or when the client is dropped, whic
 from __future__ import annotations
 
 import asyncio
+import socket
 import weakref
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import suppress
+from contextvars import ContextVar
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -20,7 +22,7 @@ from ._config import SessionSource
 from ._fork import keep_in_child, tell_after_fork
 from .errors import APIConnectionError
 
-__all__ = ["Connections", "LoopConnections"]
+__all__ = ["Connections", "LoopConnections", "StaleConnectionError"]
 
 T = TypeVar("T")
 
@@ -213,28 +215,46 @@ def _make_session(
     return _own_session(proxy_from_environment(base_url)), True
 
 
+class StaleConnectionError(aiohttp.ClientConnectionError):
+    """A connection that was kept from an earlier request ended before the headers of an answer."""
+
+
+_opened: ContextVar[list[socket.socket]] = ContextVar("_opened")
+"""The sockets that the request under way has opened; none when it goes over a kept connection."""
+
+
 def _own_session(proxy: str | None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         # No limit here: requests queue for `slots`, where their timeout does not run yet.
-        connector=aiohttp.TCPConnector(limit=0),
+        connector=aiohttp.TCPConnector(limit=0, socket_factory=_open_socket),
         cookie_jar=aiohttp.DummyCookieJar(),
         middlewares=(_without_silent_retry,),
         proxy=proxy,
     )
 
 
+def _open_socket(address: tuple[Any, ...]) -> socket.socket:
+    family, kind, protocol, *_ = address
+    opened = socket.socket(family, kind, protocol)
+    _opened.get().append(opened)
+    return opened
+
+
 async def _without_silent_retry(
     request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
     """Keep aiohttp from sending a request again by itself, unseen by retries and pacing."""
+    opened: list[socket.socket] = []
+    before = _opened.set(opened)
     try:
         return await handler(request)
-    except aiohttp.ServerDisconnectedError as error:
-        raise aiohttp.ClientConnectionError(str(error)) from error
     except aiohttp.ClientConnectorError:
         raise
-    except aiohttp.ClientOSError as error:
-        raise aiohttp.ClientConnectionError(str(error)) from error
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        kind = aiohttp.ClientConnectionError if opened else StaleConnectionError
+        raise kind(str(error)) from error
+    finally:
+        _opened.reset(before)
 
 
 def _limit(session: aiohttp.ClientSession) -> int:

@@ -19,7 +19,7 @@ import aiohttp
 
 from . import errors
 from ._config import AccessToken, Config
-from ._connections import Connections, LoopConnections
+from ._connections import Connections, LoopConnections, StaleConnectionError
 from ._http import (
     Endpoint,
     Headers,
@@ -327,7 +327,18 @@ class Transport:
         await asyncio.sleep(delay)
 
     async def _send(self, call: _Call, here: LoopConnections) -> Exchange:
-        """Send one try and wait for the headers of its answer."""
+        """Send one try; a second time where a kept connection had been closed meanwhile."""
+        repeatable = True
+        while True:
+            try:
+                return await self._send_once(call, here)
+            except WIRE_FAILURES as error:
+                if not (repeatable and isinstance(error, StaleConnectionError)):
+                    raise _wire_error(error, call) from _shown_cause(error, call.token)
+                repeatable = False
+
+    async def _send_once(self, call: _Call, here: LoopConnections) -> Exchange:
+        """Send a request and wait for the headers of its answer."""
         sent_at = await self._turn(call)
         try:
             await here.slots.acquire()
@@ -350,8 +361,6 @@ class Transport:
                 self.pacer.give_back()
             else:
                 self.pacer.finish(sent_at, None)
-            if isinstance(error, WIRE_FAILURES):
-                raise _wire_error(error, call) from _shown_cause(error, call.token)
             raise
         limits = RateLimitHeaders(raw.headers, time.time())
         if raw.status == 429:

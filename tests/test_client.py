@@ -424,7 +424,7 @@ BREAKS = {
 
 @pytest.mark.parametrize("fault", BREAKS.values(), ids=BREAKS.keys())
 async def test_broken_connections_are_retried(
-    client: AnyClient,
+    make_client: MakeClient,
     simulator: Simulator,
     droplet_id: int,
     delays: list[float | None],
@@ -432,17 +432,41 @@ async def test_broken_connections_are_retried(
 ) -> None:
     """Wherever an answer breaks off, it is asked for again, and never taken for a whole one."""
     simulator.faults.add(fault)
-    page = await client.backups.list(droplet_id)
+    page = await make_client().backups.list(droplet_id)
     assert page.meta.total == len(page.backups)
     assert len(simulator.requests) == 2
     assert len(delays) == 1
     simulator.faults.add(fault)
     with pytest.raises(errors.APIConnectionError, match="the connection failed") as caught:
-        await client.backups.list(droplet_id, max_retries=0)
+        await make_client(max_retries=0).backups.list(droplet_id)
     assert caught.value.attempts == 1
     assert caught.value.droplet_id == droplet_id
     assert not caught.value.unreachable
     assert len(simulator.requests) == 3
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.drop("request"), Fault.drop("request", reset=False), Fault.drop("in_headers")]
+)
+async def test_kept_connection_that_ends_is_replaced_at_once(
+    client: AnyClient,
+    simulator: Simulator,
+    droplet_id: int,
+    delays: list[float | None],
+    fault: Fault,
+) -> None:
+    """The server may close a kept connection as it is used again: no retry, no pause, but a try."""
+    await client.backups.list(droplet_id)
+    simulator.faults.add(fault)
+    raw = client.real.gpu_droplets.backups.with_raw_response
+    answer = await client.finish(lambda: raw.list(droplet_id, max_retries=0))
+    assert (answer.retries_taken, delays) == (1, [])
+    assert len(simulator.requests) == client.rate_limit.windows[0].used == 3
+    simulator.faults.add(fault, times=2)
+    with pytest.raises(errors.APIConnectionError) as caught:
+        await client.backups.list(droplet_id, max_retries=0)
+    assert caught.value.attempts == 2
+    assert len(simulator.requests) == client.rate_limit.windows[0].used == 5
 
 
 async def test_connection_closed_while_idle(

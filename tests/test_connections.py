@@ -112,6 +112,21 @@ async def test_own_session_that_was_closed(simulator: Simulator) -> None:
     assert simulator.connections == 0
 
 
+async def test_own_session_whose_kept_connection_ends(
+    simulator: Simulator, droplet_id: int
+) -> None:
+    """There aiohttp repeats the request by itself, and it is not repeated once more."""
+    async with aiohttp.ClientSession() as session:
+        client = client_of(simulator, session=session, max_retries=0)
+        await client.gpu_droplets.backups.list(droplet_id)
+        simulator.faults.add(Fault.drop("request"))
+        assert (await client.gpu_droplets.backups.list(droplet_id)).backups
+        simulator.faults.add(Fault.drop("request"), times=2)
+        with pytest.raises(errors.APIConnectionError):
+            await client.gpu_droplets.backups.list(droplet_id)
+    assert len(simulator.requests) == 5
+
+
 async def test_function_that_makes_a_session(
     make_client: MakeClient, simulator: Simulator, droplet_id: int
 ) -> None:
