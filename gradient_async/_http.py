@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from math import isfinite
-from typing import Any, Final, Generic, TypedDict, TypeVar
+from operator import index
+from typing import Any, Final, Generic, SupportsIndex, TypedDict, TypeVar
 from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
 
 import attrs
@@ -48,26 +49,31 @@ MAX_PER_PAGE: Final = 200
 
 
 def _seconds(name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
         raise TypeError(f"{name} must be a number of seconds or None, got {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is more seconds than a float can hold") from None
 
 
 def _checked_timeout(value: float | None) -> float | None:
-    if value is None or (_seconds("timeout", value) > 0 and isfinite(value)):
-        return value
+    seconds = None if value is None else _seconds("timeout", value)
+    if seconds is None or (seconds > 0 and isfinite(seconds)):
+        return seconds
     raise ValueError(f"timeout must be more than 0 seconds, None for no bound, got {value!r}")
 
 
 def checked_seconds(name: str, value: float | None) -> float | None:
-    """Give back a number of seconds that something may take, ``None`` for no bound.
+    """Give a number of seconds that something may take as a ``float``, ``None`` for no bound.
 
     Raises:
         TypeError: It is no number.
-        ValueError: It is less than 0.
+        ValueError: It is less than 0, or more than a ``float`` can hold.
     """
-    if value is None or _seconds(name, value) >= 0:
-        return value
+    seconds = None if value is None else _seconds(name, value)
+    if seconds is None or seconds >= 0:
+        return seconds
     raise ValueError(f"{name} must be at least 0 seconds, None for no bound, got {value!r}")
 
 
@@ -177,10 +183,10 @@ class Response:
 
 
 def checked_droplet_id(value: int) -> int:
-    """Give back a Droplet ID, which goes into the path of a URL, if it is one.
+    """Give a Droplet ID, which goes into the path of a URL, as a plain ``int``.
 
     Raises:
-        TypeError: It is no ``int``. A ``bool`` and a ``str`` are none.
+        TypeError: It is no integer. A ``bool``, a ``float`` and a ``str`` are none.
         ValueError: It is less than 1.
     """
     return checked_count("droplet_id", value)
@@ -190,7 +196,7 @@ def paging_query(page: int | None, per_page: int | None) -> dict[str, object]:
     """Give the query of one page; what is ``None`` is left to the API.
 
     Raises:
-        TypeError: One of them is no ``int``.
+        TypeError: One of them is no integer.
         ValueError: ``page`` is less than 1, or ``per_page`` is not between 1 and 200.
     """
     query: dict[str, object] = {}
@@ -202,18 +208,24 @@ def paging_query(page: int | None, per_page: int | None) -> dict[str, object]:
 
 
 def checked_count(name: str, value: int, least: int = 1, most: int | None = None) -> int:
-    """Give back a whole number if it is in its range.
+    """Give a whole number, of whichever class (of NumPy, say), as a plain ``int``.
 
     Raises:
-        TypeError: It is no ``int``. A ``bool`` and a ``str`` are none.
+        TypeError: It is no integer. A ``bool``, a ``float`` and a ``str`` are none.
         ValueError: It is less than ``least`` or more than ``most``.
     """
     if type(value) is not int:
-        raise TypeError(f"{name} must be an int, got {value!r}")
+        value = _plain_int(name, value)
     if value < least or (most is not None and value > most):
         allowed = f"at least {least}" if most is None else f"between {least} and {most}"
         raise ValueError(f"{name} must be {allowed}, got {value!r}")
     return value
+
+
+def _plain_int(name: str, value: SupportsIndex) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"{name} must be an int, got {value!r}")
+    return index(value)
 
 
 def query_string(*parts: Mapping[str, object] | None) -> str:

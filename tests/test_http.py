@@ -5,6 +5,9 @@ from __future__ import annotations
 import pickle
 import time
 from datetime import UTC, datetime
+from decimal import Decimal
+from enum import IntEnum
+from fractions import Fraction
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
@@ -52,6 +55,47 @@ def test_droplet_id_is_at_least_one(value: int) -> None:
 def test_droplet_id_has_no_upper_bound(value: int) -> None:
     """The API decides how large its IDs grow."""
     assert checked_droplet_id(value) == value
+
+
+class Seven(IntEnum):
+    """As a program may name its Droplet."""
+
+    IT = 7
+
+
+class Scalar:
+    """A number of another library, as those of NumPy, which are no ``int`` and no ``float``."""
+
+    def __index__(self) -> int:
+        return 7
+
+    def __float__(self) -> float:
+        return 7.0
+
+
+@pytest.mark.parametrize("value", [Seven.IT, Scalar()])
+def test_whole_numbers_of_other_classes_become_plain(value: Any) -> None:
+    """What Python itself takes as an index is a number here too, and is sent as its digits."""
+    for number in (
+        checked_droplet_id(value),
+        checked_count("concurrency", value),
+        *paging_query(value, value).values(),
+    ):
+        assert (type(number), number) == (int, 7)
+
+
+@pytest.mark.parametrize("value", [7, Seven.IT, Scalar(), Fraction(7), Decimal(7)])
+def test_seconds_of_other_classes_become_floats(value: Any) -> None:
+    """Any real number is a number of seconds."""
+    for seconds in (checked_seconds("deadline", value), Timeout.of(value).total):
+        assert (type(seconds), seconds) == (float, 7.0)
+
+
+def test_seconds_beyond_all_floats_are_refused() -> None:
+    """A number that no ``float`` can hold is a `ValueError`, as any other out of range."""
+    for check in (Timeout.of, lambda seconds: checked_seconds("timeout", seconds)):
+        with pytest.raises(ValueError, match="timeout is more seconds than a float can hold"):
+            check(10**400)
 
 
 @pytest.mark.parametrize("value", NOT_INTEGERS[:4], ids=repr)
