@@ -21,7 +21,15 @@ from .errors import ConfigurationError
 if TYPE_CHECKING:
     import aiohttp
 
-__all__ = ["AccessToken", "ClientOptions", "Config", "SessionFactory", "SessionSource", "masked"]
+__all__ = [
+    "AccessToken",
+    "ClientOptions",
+    "Config",
+    "SessionFactory",
+    "SessionSource",
+    "is_loopback",
+    "masked",
+]
 
 DEFAULT_BASE_URL: Final = "https://api.digitalocean.com"
 TOKEN_VARIABLE: Final = "DIGITALOCEAN_ACCESS_TOKEN"  # noqa: S105 - a name, not a token
@@ -199,7 +207,7 @@ def checked_base_url(url: str, allow_insecure_http: bool) -> str:
         raise ConfigurationError(f"base_url must be an https:// URL, got {url!r}")
     if set("@?#") & set(url):
         raise ConfigurationError("base_url must have no user, query or fragment")
-    if parts.scheme == "http" and not (allow_insecure_http or _is_loopback(parts.hostname)):
+    if parts.scheme == "http" and not (allow_insecure_http or is_loopback(parts.hostname)):
         raise ConfigurationError(
             f"base_url {url!r} would send the token in clear text",
             "use https://, or give `allow_insecure_http=True` where that is really wanted",
@@ -218,7 +226,8 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Tell whether the host of a URL is this machine, as its name says."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

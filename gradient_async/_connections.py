@@ -18,9 +18,9 @@ from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
-from ._config import SessionSource
+from ._config import SessionSource, is_loopback
 from ._fork import keep_in_child, tell_after_fork
-from .errors import APIConnectionError
+from .errors import APIConnectionError, ConfigurationError
 
 __all__ = ["Connections", "LoopConnections", "StaleConnectionError"]
 
@@ -122,12 +122,10 @@ class Connections:
     Args:
         source: A session or a function that makes one, or ``None`` for our own. A session that
             was given is never closed here.
-        base_url: Where the requests go, for the proxy that the environment names for it.
     """
 
-    def __init__(self, source: SessionSource | None, base_url: str) -> None:
+    def __init__(self, source: SessionSource | None) -> None:
         self._source = source
-        self._base_url = base_url
         self._by_loop: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
         self._closed = False
         tell_after_fork(self)
@@ -155,10 +153,18 @@ class Connections:
         for other in tuple(self._by_loop):  # which other threads change, too
             if other.is_closed():
                 self._by_loop.pop(other, None)
-        session, owned = _make_session(self._source, self._base_url)
+        session, owned = _make_session(self._source)
         here = LoopConnections(session, _limit(session), owned=owned)
         self._by_loop[loop] = here
         return here
+
+    def proxy_for(self, base_url: str) -> str | None:
+        """Give the proxy for requests to a URL. A session of the user's brings its own.
+
+        Raises:
+            ConfigurationError: See `proxy_from_environment`.
+        """
+        return proxy_from_environment(base_url) if self._source is None else None
 
     async def close(self) -> None:
         """Close the sessions of all loops. Those of other threads' loops are closed over there."""
@@ -201,18 +207,19 @@ class _BorrowedConnections(Connections):
             raise RuntimeError(CLOSED)
         return self._owner.here()
 
+    def proxy_for(self, base_url: str) -> str | None:
+        return self._owner.proxy_for(base_url)
+
     async def close(self) -> None:
         self._closed = True
 
 
-def _make_session(
-    source: SessionSource | None, base_url: str
-) -> tuple[aiohttp.ClientSession, bool]:
+def _make_session(source: SessionSource | None) -> tuple[aiohttp.ClientSession, bool]:
     if isinstance(source, aiohttp.ClientSession):
         return source, False
     if source is not None:
         return source(), True
-    return _own_session(proxy_from_environment(base_url)), True
+    return _own_session(), True
 
 
 class StaleConnectionError(aiohttp.ClientConnectionError):
@@ -223,13 +230,12 @@ _opened: ContextVar[list[socket.socket]] = ContextVar("_opened")
 """The sockets that the request under way has opened; none when it goes over a kept connection."""
 
 
-def _own_session(proxy: str | None) -> aiohttp.ClientSession:
+def _own_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         # No limit here: requests queue for `slots`, where their timeout does not run yet.
         connector=aiohttp.TCPConnector(limit=0, socket_factory=_open_socket),
         cookie_jar=aiohttp.DummyCookieJar(),
         middlewares=(_without_silent_retry,),
-        proxy=proxy,
     )
 
 
@@ -265,9 +271,37 @@ def _limit(session: aiohttp.ClientSession) -> int:
 
 
 def proxy_from_environment(base_url: str) -> str | None:
-    """Give the proxy that ``HTTPS_PROXY`` and its like name for a URL, if they name one."""
+    """Give the proxy that ``HTTPS_PROXY`` and its like name for a URL, if they name one.
+
+    There is none for loopback: another machine would take it for its own.
+
+    Raises:
+        ConfigurationError: It is no ``http://`` or ``https://`` URL.
+    """
     parts = urlsplit(base_url)
-    if proxy_bypass(parts.netloc):
+    if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
         return None
     proxies = getproxies()
-    return proxies.get(parts.scheme) or proxies.get("all")
+    for name in (parts.scheme, "all"):
+        if proxy := proxies.get(name, "").strip():
+            return _checked_proxy(proxy, f"{name.upper()}_PROXY")
+    return None
+
+
+def _checked_proxy(proxy: str, variable: str) -> str:
+    """Give back the URL of a proxy; one without a scheme is reached by ``http://``.
+
+    What is wrong is told without the URL, which may have a password in it.
+    """
+    url = proxy if "://" in proxy else f"http://{proxy}"
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigurationError(
+            f"{variable} names a proxy that is no http:// or https:// URL",
+            "change it, name the host in NO_PROXY, or give a `session` that can use that proxy",
+        )
+    return url

@@ -219,6 +219,7 @@ class Transport:
         self.config = config
         self.connections = connections
         self.pacer = pacer
+        self._proxy = connections.proxy_for(config.base_url)
         self._headers = _merged_headers(
             {"Accept": "application/json", "User-Agent": USER_AGENT},
             config.default_headers,
@@ -353,6 +354,7 @@ class Transport:
                 headers=call.headers,
                 allow_redirects=False,
                 raise_for_status=False,
+                proxy=self._proxy,
                 timeout=_client_timeout(call.timeout, here.owned),
             )
         except BaseException as error:

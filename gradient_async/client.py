@@ -107,7 +107,7 @@ class AsyncGradient:
                 "allow_insecure_http": allow_insecure_http,
             },
         )
-        connections = Connections(session, config.base_url)
+        connections = Connections(session)
         self._transport = Transport(config, connections, Pacer(config.rate_limit))
 
     def __repr__(self) -> str:

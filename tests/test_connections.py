@@ -525,6 +525,10 @@ async def test_unknown_host(delays: list[float | None]) -> None:
         ({"all_proxy": "http://p:4"}, "http://p:4"),
         ({"https_proxy": "http://p:5", "no_proxy": "api.test"}, None),
         ({"https_proxy": "http://p:6", "no_proxy": "other.test"}, "http://p:6"),
+        ({"https_proxy": "p.test:7"}, "http://p.test:7"),
+        ({"https_proxy": "10.0.0.1:8", "all_proxy": "socks5://p"}, "http://10.0.0.1:8"),
+        ({"https_proxy": " "}, None),
+        ({"https_proxy": "https://user:word@p"}, "https://user:word@p"),
     ],
 )
 def test_proxy_of_the_environment(
@@ -534,6 +538,58 @@ def test_proxy_of_the_environment(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert proxy_from_environment("https://api.test/v2") == proxy
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "[::1]"])
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_no_proxy_for_loopback(monkeypatch: pytest.MonkeyPatch, scheme: str, host: str) -> None:
+    """A proxy would take loopback for itself, and see the token of an ``http://`` URL."""
+    monkeypatch.setenv("all_proxy", "http://p")
+    assert proxy_from_environment(f"{scheme}://{host}:8080") is None
+
+
+@pytest.mark.parametrize(
+    "proxy", ["socks5://user:word@p:1080", "http://", "http://p:99999", "http://[::1", "//p"]
+)
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "ALL_PROXY"])
+def test_proxy_that_cannot_be_used(
+    make_client: MakeClient, monkeypatch: pytest.MonkeyPatch, proxy: str, variable: str
+) -> None:
+    """Making the client says so by the name of the variable, without the proxy's password."""
+    monkeypatch.setenv(variable, proxy)
+    with pytest.raises(errors.ConfigurationError, match=variable) as caught:
+        make_client(base_url="https://api.test")
+    assert "word" not in str(caught.value)
+    make_client(base_url="https://api.test", session=aiohttp.ClientSession)
+    client = make_client()
+    with pytest.raises(errors.ConfigurationError, match=variable):
+        client.copy(base_url="https://api.test")
+
+
+async def test_copy_for_another_server_goes_its_way(
+    make_client: MakeClient, simulator: Simulator, droplet_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each copy goes through the proxy that is for its own base URL, or through none."""
+    async with Simulator(simulator.fleet, token=simulator.token) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        client = make_client()
+        copy = client.copy(base_url="http://api.test", allow_insecure_http=True)
+        for asked in (client, copy, copy.copy(base_url=simulator.url), copy.copy(max_retries=0)):
+            await asked.backups.list(droplet_id)
+        assert [request.headers["Host"] for request in proxy.requests] == ["api.test"] * 2
+    assert len(simulator.requests) == 2
+
+
+async def test_own_session_brings_its_own_proxy(
+    simulator: Simulator, droplet_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the environment says does not replace what the user's session says."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    async with aiohttp.ClientSession(proxy=simulator.url) as session:
+        options: dict[str, Any] = {"base_url": "http://api.test", "allow_insecure_http": True}
+        client = AsyncGradient(simulator.token, session=session, **options)
+        assert (await client.gpu_droplets.backups.list(droplet_id)).backups
+    assert simulator.requests[0].headers["Host"] == "api.test"
 
 
 async def test_requests_go_through_the_proxy(
