@@ -425,7 +425,8 @@ def _shown_cause(error: BaseException, token: AccessToken) -> BaseException | No
     seen: BaseException | None = error
     while seen is not None:
         seen.with_traceback(None)
-        if token.reveal() in f"{seen} {seen!r}":
+        said = f"{seen} {seen!r}"
+        if token.redact(said) != said:
             cause = None
         seen = seen.__cause__ or seen.__context__
     return cause

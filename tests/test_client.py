@@ -309,6 +309,21 @@ async def test_not_found(client: AnyClient, simulator: Simulator) -> None:
     assert len(simulator.requests) == 1
 
 
+@pytest.mark.parametrize("token", ["t", "test", "droplets", "404", "dop_v1_" + "0" * 8])
+async def test_what_a_short_token_looks_like_is_not_masked(
+    make_client: MakeClient, fleet: Fleet, token: str
+) -> None:
+    """A word that stands in for a token leaves the words and URLs of errors as they are."""
+    async with Simulator(fleet, token=token) as simulator:
+        client = make_client(access_token=token, base_url=simulator.url)
+        with pytest.raises(errors.NotFoundError) as caught:
+            await client.backups.list(7)
+    assert caught.value.request == ("GET", f"{simulator.url}/v2/droplets/7/backups")
+    assert isinstance(caught.value.body, dict)
+    assert caught.value.body["id"] == "not_found"
+    assert "***" not in str(caught.value)
+
+
 async def test_wrong_token(make_client: MakeClient, simulator: Simulator, droplet_id: int) -> None:
     """A wrong token is an `AuthenticationError` that says what to check."""
     with pytest.raises(errors.AuthenticationError, match="check DIGITALOCEAN_ACCESS_TOKEN"):

@@ -215,17 +215,17 @@ def test_settings_are_a_copy(make: Make) -> None:
 
 def test_representations_mask_the_token(make: Make) -> None:
     """Neither the client nor its settings show the token."""
-    client = make("secret-token", base_url="https://h.test")
+    client = make("a-secret-token-of-some-length", base_url="https://h.test")
     assert repr(client) == f"<{make.__name__} https://h.test>"
     transport = transport_of(client)
     for thing in (transport.config, transport.config.access_token, vars(transport)):
         assert "secret" not in repr(thing)
         assert "secret" not in f"{thing}"
     token: AccessToken = transport.config.access_token
-    assert token.reveal() == client.access_token == "secret-token"
-    assert token.authorization == "Bearer secret-token"
+    assert token.reveal() == client.access_token == "a-secret-token-of-some-length"
+    assert token.authorization == "Bearer a-secret-token-of-some-length"
     assert "secret" not in repr(token.authorization)
-    assert token.redact("a secret-token b") == "a *** b"
+    assert token.redact("x a-secret-token-of-some-length y") == "x *** y"
 
 
 def test_copy_changes_what_it_is_told(make: Make) -> None:
