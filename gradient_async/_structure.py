@@ -2,14 +2,16 @@
 
 msgspec decodes straight into the classes when the answer fits them. One that does not fit is looked
 at again by a lenient cattrs converter, which keeps what a newer API may send: values that an
-enumeration does not list, times without an offset (they are UTC), ``null`` for an empty list.
-What remains is wrong, and the failure names the place.
+enumeration does not list, times without an offset (they are UTC), ``null`` for an empty list; and a
+page that lacks ``meta`` or has odd ``links``, which its items do not need. What remains is wrong,
+and the failure names the place.
 """
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import (
     TYPE_CHECKING,
@@ -24,7 +26,7 @@ from typing import (
 )
 
 import msgspec
-from attrs import has
+from attrs import fields, has
 
 if TYPE_CHECKING:
     from cattrs import BaseConverter
@@ -61,13 +63,13 @@ def decode(answer: type[T], content: bytes) -> T:
 
 
 def decode_any(content: bytes) -> Any:
-    """Decode JSON into plain objects.
+    """Decode JSON, which may begin with a byte order mark, into plain objects.
 
     Raises:
         DecodeFailure: The bytes are no JSON, or nested more than `MAX_NESTING` levels deep.
     """
     try:
-        value = msgspec.json.decode(content)
+        value = msgspec.json.decode(content.removeprefix(BOM_UTF8))
     except RecursionError:
         raise DecodeFailure("JSON nested too deeply") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -123,7 +125,6 @@ def _describe(error: BaseException, _: type | None) -> str:
 def _converter() -> MsgspecJsonConverter:
     # Imported late: most programs never meet an answer that needs it.
     from cattrs.cols import list_structure_factory, mapping_structure_factory
-    from cattrs.gen import make_dict_structure_fn
     from cattrs.preconf.msgspec import make_converter
 
     converter = make_converter()
@@ -138,12 +139,43 @@ def _converter() -> MsgspecJsonConverter:
     converter.register_structure_hook_func(_is_enumeration, _exactly(str))
     converter.register_structure_hook_func(_is_open_enumeration, _string_or_null)
     for matches, container, factory in (
-        (has, dict, make_dict_structure_fn),
+        (has, dict, _object_factory),
         (_is_list, list, list_structure_factory),
         (_is_map, dict, mapping_structure_factory),
     ):
         converter.register_structure_hook_factory(matches, _guarded(container, factory))
     return converter
+
+
+def _object_factory(kind: Any, converter: BaseConverter) -> _Hook:
+    """Structure a class; what tells of the other pages only must not fail the items of this one."""
+    from cattrs.gen import make_dict_structure_fn, override
+
+    names = {field.name for field in fields(kind)}
+    links = {"links": override(struct_hook=_or_none(converter))} if "links" in names else {}
+    structure: _Hook = make_dict_structure_fn(kind, converter, **links)  # type: ignore[arg-type]
+    if "meta" not in names:
+        return structure
+    items = names - {"meta", "links"}
+
+    def hook(value: Any, kind: Any) -> Any:
+        if value.get("meta") is None and not items.isdisjoint(value):
+            value = {**value, "meta": {}}
+        return structure(value, kind)
+
+    return hook
+
+
+def _or_none(converter: BaseConverter) -> _Hook:
+    from cattrs import BaseValidationError
+
+    def hook(value: Any, kind: Any) -> Any:
+        try:
+            return converter.structure(value, kind)
+        except (BaseValidationError, TypeError):
+            return None
+
+    return hook
 
 
 def _guarded(container: type, factory: _Factory) -> _Factory:
@@ -202,10 +234,21 @@ def _time(value: Any, _: Any) -> datetime:
     if type(value) is not str:
         raise TypeError(f"expected a time, got {_name(value)}")
     try:
-        time = msgspec.convert(value, datetime)
-    except msgspec.ValidationError:
+        time = _parsed(value)
+    except ValueError:  # as is that of msgspec
         raise ValueError(f"expected a time in ISO 8601, got {value[:40]!r}") from None
     return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _parsed(text: str) -> datetime:
+    """Read a time as the fast way does, or else as Python does: a date alone, no seconds, ..."""
+    try:
+        return msgspec.convert(text, datetime)
+    except msgspec.ValidationError:
+        time = datetime.fromisoformat(text)
+    if (time.utcoffset() or timedelta()) % timedelta(minutes=1):
+        raise ValueError("an offset with seconds, which ISO 8601 has not")
+    return time
 
 
 def _is_list(kind: Any) -> bool:

@@ -14,6 +14,7 @@ from strategies import (
     Answer,
     answer_classes,
     answers,
+    aware_times,
     backups,
     damaged,
     encoded,
@@ -31,6 +32,7 @@ from gradient_async.types import (
     BackupListResponse,
     BackupListSupportedPoliciesResponse,
     BackupRetrievePolicyResponse,
+    DropletListResponse,
     Pages,
 )
 from gradient_async.types._model import Model
@@ -241,6 +243,61 @@ def test_null_is_an_empty_collection(cls: type[Model], content: bytes, empty: st
     assert not getattr(decode(cls, content), empty or "supported_policies")
 
 
+def test_a_byte_order_mark_is_skipped() -> None:
+    """Some proxies put one before the text; what follows is the answer."""
+    assert decode_any(b"\xef\xbb\xbf{}") == {}
+    assert the_backup(b"\xef\xbb\xbf" + listing()) == the_backup(listing())
+
+
+@pytest.mark.parametrize("page", [{}, {"meta": None}])
+@pytest.mark.parametrize(
+    ("cls", "items"),
+    [
+        (BackupListResponse, {"backups": [BACKUP]}),
+        (BackupListPoliciesResponse, {"policies": {"7": {"droplet_id": 7}}}),
+        (DropletListResponse, {"droplets": [{"id": 7, "name": "seven"}]}),
+    ],
+)
+def test_a_page_may_lack_its_total(
+    cls: type[Model], items: dict[str, Any], page: dict[str, Any]
+) -> None:
+    """Items are read though ``meta`` does not come with them: the total is not known then."""
+    decoded = decode(cls, encoded({**page, **items}))
+    assert decoded == decode(cls, encoded({"meta": {}, **items}))
+
+
+@pytest.mark.parametrize("links", [[], 3, "x", {"pages": []}, {"pages": {"next": 3}}], ids=repr)
+def test_odd_links_are_none(links: object) -> None:
+    """Nothing needs the links, so they fail no page, whatever they are."""
+    decoded = decode(BackupListResponse, encoded({"meta": {"total": 0}, "links": links}))
+    assert decoded.links is None
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-09-01", datetime(2026, 9, 1, tzinfo=UTC)),
+        ("2026-09-01T10:30", datetime(2026, 9, 1, 10, 30, tzinfo=UTC)),
+        ("2026-09-01T10:30+02", datetime(2026, 9, 1, 8, 30, tzinfo=UTC)),
+        ("2026-09-01T10:30:00,5", datetime(2026, 9, 1, 10, 30, 0, 500_000, tzinfo=UTC)),
+        ("20260901T103000Z", datetime(2026, 9, 1, 10, 30, tzinfo=UTC)),
+    ],
+)
+def test_other_ways_to_write_a_time_are_read(text: str, moment: datetime) -> None:
+    """What Python reads as a time is one, in UTC where it names no offset."""
+    created_at = the_backup(listing(created_at=text)).created_at
+    assert created_at == moment
+    assert created_at.utcoffset() is not None
+
+
+@given(aware_times)
+def test_both_ways_read_the_same_time(text: str) -> None:
+    """Also a time that only the lenient way has to read is what the fast way would have read."""
+    fast = the_backup(listing(created_at=text)).created_at
+    [slow] = datetimes(lenient(BackupListResponse, listing(created_at=text)).to_dict())
+    assert (fast, fast.utcoffset()) == (slow, slow.utcoffset())
+
+
 @pytest.mark.parametrize("links", [{}, {"pages": {}}, {"pages": None}, None])
 def test_links_may_be_empty(links: object) -> None:
     """However the API writes that there are no other pages, it is read."""
@@ -274,6 +331,11 @@ def test_all_links_can_be_read_on_every_page() -> None:
         ({"type": 3}, "$.backups[0].type", "expected a string"),
         ({"created_at": 1577836800}, "$.backups[0].created_at", "expected a time, got a number"),
         ({"created_at": "now"}, "$.backups[0].created_at", "a time in ISO 8601, got 'now'"),
+        (
+            {"created_at": "2026-09-01T10:30:00+00:00:30"},
+            "$.backups[0].created_at",
+            "a time in ISO 8601, got '2026",
+        ),
     ],
 )
 def test_wrong_value_is_named_with_its_place(
@@ -288,12 +350,14 @@ def test_wrong_value_is_named_with_its_place(
 @pytest.mark.parametrize(
     ("cls", "value", "path", "problem"),
     [
-        (BackupListResponse, {"backups": []}, "$.meta", "required field missing"),
+        (BackupListResponse, {"links": {}}, "$.meta", "required field missing"),
+        (BackupListPoliciesResponse, {"message": "oops"}, "$.meta", "required field missing"),
+        (BackupListResponse, {"meta": None}, "$.meta", "expected an object, got null"),
         (BackupListResponse, {"meta": {}, "backups": [{}]}, "$.backups[0].id", "field missing"),
         (BackupListResponse, {"meta": []}, "$.meta", "expected an object, got an array"),
         (BackupListResponse, [], "$", "expected an object, got an array"),
         (BackupListResponse, None, "$", "expected an object, got null"),
-        (BackupListResponse, {"meta": {}, "links": 3}, "$.links", "expected an object"),
+        (BackupListResponse, {"meta": {"total": "3"}}, "$.meta.total", "expected an integer"),
         (BackupRetrievePolicyResponse, {"policy": None}, "$.policy", "expected an object"),
         (BackupListSupportedPoliciesResponse, {"supported_policies": {}}, None, "an array"),
         (
@@ -328,9 +392,9 @@ def test_deep_nesting_is_refused(cls: type[Model], opening: bytes) -> None:
             decode(cls, content)
 
 
-@pytest.mark.parametrize("content", [b'"\\ud800"', b'"\xff"', b"\xef\xbb\xbf{}", b"NaN", b"1e999"])
+@pytest.mark.parametrize("content", [b'"\\ud800"', b'"\xff"', b"{}\xef\xbb\xbf", b"NaN", b"1e999"])
 def test_odd_text_and_numbers_are_no_json(content: bytes) -> None:
-    """Half a surrogate pair, bytes that are no UTF-8, a byte order mark, NaN: no valid JSON."""
+    """Half a surrogate pair, bytes that are no UTF-8, NaN: no valid JSON."""
     with pytest.raises(DecodeFailure, match="no valid JSON"):
         decode_any(content)
 
