@@ -176,10 +176,13 @@ class AsyncStreamedResponse(Generic[T]):
     def iter_bytes(self) -> AsyncIterator[bytes]:
         """Give the body in pieces, decompressed, as they arrive. No bound on its size.
 
+        The pieces are not kept. After `read` the one piece is what that gave.
+
         Raises:
             APIConnectionError: The body broke off, or did not arrive within ``timeout``.
+            RuntimeError: The body was given in pieces before, or the block was left.
         """
-        return self._exchange.iter_bytes()
+        return self._exchange.iter_bytes() if self._content is None else _pieces(self._content)
 
     async def read(self) -> bytes:
         """Read the whole body; again, it gives the same.
@@ -187,8 +190,10 @@ class AsyncStreamedResponse(Generic[T]):
         Raises:
             APIConnectionError: The body broke off, or did not arrive within ``timeout``.
             APIResponseValidationError: It is larger than ``max_response_bytes``.
+            RuntimeError: The body was given in pieces before, or the block was left.
         """
         if self._content is None:
+            self._exchange.begin()
             self._content = await self._exchange.read()
         return self._content
 
@@ -198,6 +203,12 @@ class AsyncStreamedResponse(Generic[T]):
         Raises:
             APIConnectionError: The body broke off, or did not arrive within ``timeout``.
             APIResponseValidationError: The body is not what the endpoint promises.
+            RuntimeError: As for `read`.
         """
         response = self._exchange.response(await self.read())
         return self._transport.decoded(self._endpoint, response)
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    if content:
+        yield content

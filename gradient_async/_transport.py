@@ -116,6 +116,7 @@ class Exchange:
         self.headers: Mapping[str, str] = raw.headers
         self.retries_taken: int = call.sent - 1
         self.closed: bool = False
+        self._begun = False
         self._raw = raw
         self._call = call
         self._started = started
@@ -129,6 +130,21 @@ class Exchange:
         """
         if self._raw.content.is_eof():
             self._arrived = self._raw.content.read_nowait()
+
+    def begin(self) -> None:
+        """Take the body, which can be read once: what of it is still there is a matter of timing.
+
+        Raises:
+            RuntimeError: It was taken before, or the answer is closed.
+        """
+        if self._begun:
+            raise RuntimeError(
+                "the body of this answer was already read, in pieces or not to its end: only "
+                "`read` keeps it"
+            )
+        if self.closed:
+            raise RuntimeError("the block of this answer was left before its body was read")
+        self._begun = True
 
     async def read(self) -> bytes:
         """Read the whole body and give the connection back.
@@ -157,9 +173,12 @@ class Exchange:
 
     async def iter_bytes(self) -> AsyncIterator[bytes]:
         """Give the body in pieces, as they arrive; errors as with `read`, but no limit."""
+        self.begin()
         try:
             async for chunk in self._chunks(None):
                 yield chunk
+                if self.closed:
+                    raise RuntimeError("the block of this answer was left while it was read")
         except WIRE_FAILURES as error:
             raise _wire_error(error, self._call) from _shown_cause(error, self._call.token)
         finally:

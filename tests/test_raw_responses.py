@@ -233,6 +233,76 @@ async def test_left_with_a_part_unread(
     assert simulator.connections == 2
 
 
+SPLIT: dict[str, Fault | None] = {
+    "arrived with the headers": None,
+    "still on its way": Fault.drip(chunk=500, interval=0.001),
+}
+
+
+@pytest.mark.parametrize("fault", SPLIT.values(), ids=SPLIT)
+async def test_pieces_after_reading(
+    async_client: AsyncGradient, simulator: Simulator, droplet_id: int, fault: Fault | None
+) -> None:
+    """What `read` gave can be had in pieces, and parsed, after the block, too."""
+    if fault:
+        simulator.faults.add(fault)
+    streaming = async_client.gpu_droplets.backups.with_streaming_response
+    async with streaming.list(droplet_id) as response:
+        content = await response.read()
+        assert await pieces_of(response) == [content]
+    assert await pieces_of(response) == [content]
+    assert await response.read() is content
+    assert (await response.parse()).backups
+
+
+@pytest.mark.parametrize("fault", SPLIT.values(), ids=SPLIT)
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+@pytest.mark.parametrize("whole", [True, False])
+async def test_reading_after_pieces(
+    async_client: AsyncGradient,
+    simulator: Simulator,
+    droplet_id: int,
+    fault: Fault | None,
+    read: Read,
+    whole: bool,
+) -> None:
+    """What was given in pieces is not kept: whatever reads it again says so."""
+    if fault:
+        simulator.faults.add(fault)
+    streaming = async_client.gpu_droplets.backups.with_streaming_response
+    async with streaming.list(droplet_id) as response:
+        pieces = response.iter_bytes()
+        assert await anext(pieces)
+        while whole and await anext(pieces, None):
+            pass
+        with pytest.raises(RuntimeError, match="was already read"):
+            await read(response)
+
+
+@pytest.mark.parametrize("fault", SPLIT.values(), ids=SPLIT)
+@pytest.mark.parametrize("read", READS.values(), ids=READS)
+async def test_reading_after_the_block(
+    async_client: AsyncGradient,
+    simulator: Simulator,
+    droplet_id: int,
+    fault: Fault | None,
+    read: Read,
+) -> None:
+    """The body is there inside the block only, also when it came with the headers."""
+    streaming = async_client.gpu_droplets.backups.with_streaming_response
+    if fault:
+        simulator.faults.add(fault, times=2)
+    async with streaming.list(droplet_id) as response:
+        pass
+    with pytest.raises(RuntimeError, match="block of this answer was left before"):
+        await read(response)
+    async with streaming.list(droplet_id) as response:
+        pieces = response.iter_bytes()
+        assert await anext(pieces)
+    with pytest.raises(RuntimeError, match="block of this answer was left while"):
+        await anext(pieces)
+
+
 async def test_too_large_a_body(simulator: Simulator, droplet_id: int) -> None:
     """`read` and `parse` keep to the bound on an answer; `iter_bytes` leaves it to the reader."""
     options: dict[str, Any] = {"base_url": simulator.url, "max_response_bytes": 100}

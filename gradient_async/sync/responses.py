@@ -69,8 +69,11 @@ class StreamedResponse(Generic[T]):
     def iter_bytes(self) -> Iterator[bytes]:
         """Give the body in pieces, decompressed, as they arrive. No bound on its size.
 
+        The pieces are not kept. After `read` the one piece is what that gave.
+
         Raises:
             APIConnectionError: The body broke off, or did not arrive within ``timeout``.
+            RuntimeError: The body was given in pieces before, or the block was left.
         """
         return self._portal.iterate(self._wrapped.iter_bytes())
 
@@ -80,6 +83,7 @@ class StreamedResponse(Generic[T]):
         Raises:
             APIConnectionError: The body broke off, or did not arrive within ``timeout``.
             APIResponseValidationError: It is larger than ``max_response_bytes``.
+            RuntimeError: The body was given in pieces before, or the block was left.
         """
         return self._portal.run(self._wrapped.read())
 
@@ -89,5 +93,6 @@ class StreamedResponse(Generic[T]):
         Raises:
             APIConnectionError: The body broke off, or did not arrive within ``timeout``.
             APIResponseValidationError: The body is not what the endpoint promises.
+            RuntimeError: As for `read`.
         """
         return self._portal.run(self._wrapped.parse())

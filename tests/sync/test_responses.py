@@ -99,6 +99,24 @@ def test_left_early(client: Gradient, simulator: Simulator, large: int) -> None:
     assert client.gpu_droplets.backups.list(large).backups
 
 
+def test_read_and_pieces(client: Gradient, droplet_id: int) -> None:
+    """What was read can be had in pieces; what was given in pieces, or left, cannot be read."""
+    streaming = client.gpu_droplets.backups.with_streaming_response
+    with streaming.list(droplet_id) as response:
+        content = response.read()
+        assert list(response.iter_bytes()) == [content]
+    with streaming.list(droplet_id) as response:
+        assert b"".join(response.iter_bytes()) == content
+        for again in (response.read, response.parse, lambda: list(response.iter_bytes())):
+            with pytest.raises(RuntimeError, match="was already read"):
+                again()
+    with streaming.list(droplet_id) as response:
+        pass
+    for late in (response.read, response.parse, lambda: list(response.iter_bytes())):
+        with pytest.raises(RuntimeError, match="was left before"):
+            late()
+
+
 def test_error_in_the_block(client: Gradient, simulator: Simulator, large: int) -> None:
     """An exception in the block is raised as it is, and the connection is dropped."""
     simulator.faults.add(Fault.hold("body"))
