@@ -1,4 +1,4 @@
-"""The command ``gradient-async``; it needs the extra ``[cli]``: click and rich.
+"""The command ``gradient-async``; it needs the extra ``[cli]``.
 
 Exit codes, of every command:
 
@@ -8,6 +8,7 @@ Exit codes, of every command:
 2      Wrong usage: an unknown option, no token, a file that cannot be read or written.
 3      The API could not be asked, or not to the end (``--deadline``).
 130    Ctrl-C. What was finished is written out, what was not is named.
+143    SIGTERM. The same.
 =====  ==============================================================================
 """
 

@@ -130,7 +130,7 @@ def _row(droplet: DropletAudit, now: datetime) -> list[Any]:
     window = droplet.next_window
     return [
         droplet.droplet_id,
-        droplet.newest_name,
+        droplet.droplet_name or droplet.newest_name,
         droplet.finding.severity,
         droplet.reason,
         droplet.plan,

@@ -12,15 +12,18 @@ import click
 from .._version import __version__
 from .options import (
     FINDINGS,
+    Account,
     Connection,
     Destination,
     asks_api,
     droplet_ids,
     duration,
     findings,
+    whole_account,
     writes_results,
 )
-from .problems import INTERRUPTED, one_line
+from .problems import INTERRUPTED, TERMINATED, one_line
+from .stopping import sigterm
 
 __all__ = ["app", "run"]
 
@@ -40,7 +43,7 @@ The access token is read from DIGITALOCEAN_ACCESS_TOKEN or from --token-file.
 
 \b
 Exit codes: 0 done; 1 done, but Droplets failed or were found wanting; 2 wrong usage;
-3 the API could not be asked, or not to the end; 130 interrupted.
+3 the API could not be asked, or not to the end; 130 Ctrl-C; 143 SIGTERM.
 
 \b
 Completion, for bash (in ~/.bashrc; likewise zsh_source in ~/.zshrc):
@@ -59,6 +62,7 @@ def app() -> None:
 Examples:
   gradient-async backups --simulate
   gradient-async backups 3164444 3164445
+  gradient-async backups --tag-name env:prod --dry-run
   gradient-async backups --format jsonl --output backups.jsonl
   gradient-async backups --resume backups.jsonl
 """
@@ -75,18 +79,22 @@ Examples:
     metavar="FILE.jsonl",
     help="Complete an interrupted export: Droplets that are in it are not asked about again.",
 )
+@whole_account
 @asks_api
 @writes_results
-def backups(connection: Connection, destination: Destination, **chosen: Any) -> int:
-    """List the backups of Droplets, or of all Droplets of the account.
+def backups(
+    connection: Connection, destination: Destination, account: Account, **chosen: Any
+) -> int:
+    """List the backups of Droplets, or of all GPU Droplets of the account.
 
-    json and jsonl have an object for each Droplet: {"droplet_id", "backups", "error"}. Each Droplet
-    has at least one row in csv; what it does not have is empty. Exits with 1 when Droplets could
-    not be listed; they are named on stderr.
+    json and jsonl have an object for each Droplet: {"droplet_id", "droplet_name", "backups",
+    "error"}; the name is null for Droplets that were named by ID. Each Droplet has at least one
+    row in csv; what it does not have is empty. Exits with 1 when Droplets could not be listed; they
+    are named on stderr.
     """
     from .listings import list_backups
 
-    return list_backups(connection, destination, **chosen)
+    return list_backups(connection, destination, account, **chosen)
 
 
 @app.command(
@@ -162,26 +170,28 @@ Examples:
     metavar="FILE",
     help="Also write a report for the browser: one page that needs no network.",
 )
+@whole_account
 @asks_api
 @writes_results
 def audit(
     connection: Connection,
     destination: Destination,
+    account: Account,
     max_age: float | None,
     grace: float,
     fail_on: tuple[str, ...] | None,
     **chosen: Any,
 ) -> int:
-    """See whether all Droplets are backed up as their policies say.
+    """See whether Droplets, or all GPU Droplets of the account, are backed up as they should be.
 
-    Exits with 0 if each is, with 1 if there are findings (see --fail-on), with 3 if the API could
-    not be asked. The table lists the findings, the worst first; csv and jsonl have a row for each
-    Droplet, json is {"summary", "droplets"}.
+    Exits with 0 if each is as its policy says, with 1 if there are findings (see --fail-on), with 3
+    if the API could not be asked. The table lists the findings, the worst first; csv and jsonl have
+    a row for each Droplet, json is {"summary", "droplets"}.
     """
     from .auditing import rules_of, run_audit
 
     rules = rules_of(max_age, grace, fail_on)
-    return run_audit(connection, destination, rules=rules, **chosen)
+    return run_audit(connection, destination, account, rules=rules, **chosen)
 
 
 @app.command(
@@ -193,7 +203,14 @@ Example, with a second terminal for the second line:
 """
 )
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Default: any free port.")
-@click.option("--droplets", type=click.IntRange(0), default=300, show_default=True)
+@click.option(
+    "--droplets",
+    type=click.IntRange(0),
+    default=300,
+    show_default=True,
+    metavar="N",
+    help="How many Droplets there are, all of them with GPUs.",
+)
 @click.option("--seed", type=int, default=0, show_default=True, help="Another one, other Droplets.")
 @click.option(
     "--limit",
@@ -203,11 +220,11 @@ Example, with a second terminal for the second line:
     help="A rate limit; may be given more than once. That of the API: 250/60 and 5000/3600.",
 )
 def simulate(**chosen: Any) -> int:
-    """Serve a simulated account on loopback until Ctrl-C.
+    """Serve a simulated account on loopback until Ctrl-C or SIGTERM.
 
     Prints two lines for a shell, with the URL and the token.
     """
-    from .serve import serve
+    from .demo import serve
 
     return serve(**chosen)
 
@@ -221,6 +238,12 @@ def run(args: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
+    with sigterm.handled():
+        code = _run(args)
+    return TERMINATED if code == INTERRUPTED and sigterm.came else code
+
+
+def _run(args: Sequence[str]) -> int:
     try:
         code = app.main(list(args) or ["--help"], "gradient-async", standalone_mode=False)
     except click.ClickException as error:

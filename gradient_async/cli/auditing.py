@@ -14,15 +14,16 @@ import attrs
 from .. import AsyncGradient
 from ..audit import DropletAudit, Finding, FleetAudit, audit_droplet
 from ..types import DropletBackups, Policy
+from .account import results_of, show_plan
 from .columns import Column, Layout
 from .job import Job, perform
-from .layouts import error_text
-from .options import Connection, Destination
+from .layouts import droplet_name, error_text
+from .options import Account, Connection, Destination
 from .output import open_output, written_to
 from .problems import FAILED, OK
 from .run import Run
 from .terminal import tell
-from .text import count_of, duration, gigabytes
+from .text import count_of, droplet, duration, gigabytes
 
 __all__ = ["Rules", "audit_layout", "headline", "rules_of", "run_audit"]
 
@@ -56,6 +57,7 @@ class Rules:
             result.backups,
             now=self.now,
             droplet_id=result.droplet_id,
+            droplet_name=droplet_name(result),
             error=result.error,
             max_age=self.max_age,
             grace=self.grace,
@@ -113,6 +115,7 @@ def _colour(finding: str) -> str:
 
 _COLUMNS: tuple[Column[DropletAudit], ...] = (
     _column("droplet_id", "droplet", last_to_go=True),
+    _column("droplet_name", "name", least=16, last_to_go=True),
     Column("finding", _finding, style=_colour, last_to_go=True),
     Column("why", _why, "reason", exported=False, least=58, last_to_go=True),
     _column("reason", shown=False),
@@ -130,7 +133,7 @@ _COLUMNS: tuple[Column[DropletAudit], ...] = (
     Column("total_gigabytes", _exported("total_gigabytes"), "GB", right=True),
     Column("next_window_start", _window_start, "next from (UTC)", shown=False),
     Column("next_window_end", _window_end, "until (UTC)", shown=False),
-    _column("newest_name", "newest backup", least=16),
+    _column("newest_name", shown=False),
     _only_exported("error"),
 )
 
@@ -167,12 +170,15 @@ def headline(fleet: FleetAudit) -> Iterator[str]:
         f"{fleet.coverage} % protected" if fleet.coverage is not None else "",
         f"{count_of(sum(audit.count for audit in fleet), 'backup')}",
         gigabytes(fleet.total_gigabytes),
-        f"worst recovery point {duration(worst.age)} (Droplet {worst.droplet_id})"
-        if worst and worst.age is not None
-        else "",
+        "" if worst is None else _recovery_point(worst),
     ]
     yield " · ".join(filter(None, parts))
     yield ""
+
+
+def _recovery_point(worst: DropletAudit) -> str:
+    age = duration(worst.age or timedelta())
+    return f"worst recovery point {age}: {droplet(worst.droplet_id, worst.droplet_name)}"
 
 
 @attrs.define
@@ -181,20 +187,21 @@ class _Auditor:
 
     rules: Rules
     droplet_ids: Sequence[int]
+    account: Account
     concurrency: int
     audits: list[DropletAudit] = attrs.field(factory=list[DropletAudit])
 
     async def work(self, client: AsyncGradient, run: Run[DropletAudit]) -> None:
-        backups = client.gpu_droplets.backups
-        listing = backups.iter_policies(max_rate_limit_wait=None)
+        listing = client.gpu_droplets.backups.iter_policies(max_rate_limit_wait=None)
         policies = {droplet_id: policy async for droplet_id, policy in listing}
-        wanted = list(dict.fromkeys(self.droplet_ids or policies))
-        run.about(wanted)
-        async with backups.list_many(wanted, concurrency=self.concurrency) as results:
-            async for result in results:
-                audit = self.rules.audit(policies.get(result.droplet_id), result)
-                self.audits.append(audit)
-                run.take(result.droplet_id, audit, result.error)
+
+        def take(result: DropletBackups) -> None:
+            audit = self.rules.audit(policies.get(result.droplet_id), result)
+            self.audits.append(audit)
+            run.take(result.droplet_id, audit, result.error, audit.droplet_name)
+
+        results = results_of(client, self.droplet_ids, self.account, self.concurrency)
+        await run.take_all(results, take)
 
     def findings(self) -> list[DropletAudit]:
         return [audit for audit in self.audits if audit.finding in self.rules.fail_on]
@@ -209,6 +216,7 @@ class _Auditor:
 def run_audit(
     connection: Connection,
     destination: Destination,
+    account: Account,
     droplet_ids: tuple[int, ...],
     rules: Rules,
     *,
@@ -220,6 +228,7 @@ def run_audit(
     Args:
         connection: The options about the API.
         destination: The options about the output.
+        account: The options about the Droplets of the account.
         droplet_ids: The Droplets, none for all of the account.
         rules: How strictly to judge.
         show_ok: Whether tables list the Droplets that are well, too.
@@ -228,7 +237,10 @@ def run_audit(
     Returns:
         The exit code.
     """
-    auditor = _Auditor(rules, droplet_ids, connection.concurrency)
+    account.check(droplet_ids)
+    if account.dry_run:
+        return show_plan(connection, destination, account)
+    auditor = _Auditor(rules, droplet_ids, account, connection.concurrency)
     layout = audit_layout(rules, show_ok=show_ok)
     job = Job("Audit", layout, auditor.work, auditor.summary, auditor.failed)
     work = partial(perform, job, connection, destination)

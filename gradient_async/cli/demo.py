@@ -1,16 +1,22 @@
-"""The simulated account of ``--simulate``, and the clients that ask it."""
+"""The simulated account: of ``--simulate``, and served to other programs by ``simulate``."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-from .. import AsyncGradient, RateLimit
-from ..testing import Fault, Fleet, Simulator
+import click
 
-__all__ = ["DROPLETS", "demo_client", "demo_fleet"]
+from .. import AsyncGradient, RateLimit
+from ..testing import Fault, Fleet, SimulatedDroplet, Simulator, run_forever
+from .problems import OK, Problem
+from .terminal import tell
+from .text import count_of
+
+__all__ = ["DROPLETS", "demo_client", "demo_fleet", "serve"]
 
 DROPLETS: Final = 300
 LIMIT: Final = (250, 2.0)
@@ -19,16 +25,20 @@ LATENCY: Final = (0.02, 0.09)
 
 
 def demo_fleet(droplets: int = DROPLETS, seed: int = 0) -> Fleet:
-    """Make up an account as of now: the same arguments give the same Droplets."""
-    return Fleet.generate(droplets, seed=seed, now=datetime.now(UTC))
+    """Make up an account as of now, of GPU Droplets: the same arguments give the same ones."""
+    fleet = Fleet.generate(droplets, seed=seed, now=datetime.now(UTC))
+    with fleet.edit() as account:
+        sizes = [droplet.size for droplet in account.values() if droplet.is_gpu]
+        for droplet in account.values():
+            droplet.size = droplet.size if droplet.is_gpu else sizes[0]
+    return fleet
 
 
 @asynccontextmanager
 async def demo_client() -> AsyncIterator[AsyncGradient]:
     """Serve a simulated account on loopback, one of its Droplets failing, and give its client."""
     simulator = Simulator(demo_fleet(), limits=[LIMIT], latency=LATENCY)
-    failing = list(simulator.fleet.droplets)[-4]
-    simulator.faults.add(Fault.status(500), path=rf"/v2/droplets/{failing}/backups$", times=None)
+    _fail(simulator, list(simulator.fleet.droplets.values())[-4])
     async with (
         simulator,
         AsyncGradient(
@@ -38,3 +48,48 @@ async def demo_client() -> AsyncIterator[AsyncGradient]:
         ) as client,
     ):
         yield client
+
+
+def _fail(simulator: Simulator, droplet: SimulatedDroplet) -> None:
+    """Let a Droplet fail by either plan: an image of it is missing, and so is its own answer."""
+    simulator.fleet.hide(droplet.backups[0].id, "images")
+    path = rf"/v2/droplets/{droplet.id}/backups$"
+    simulator.faults.add(Fault.status(500), path=path, times=None)
+
+
+def serve(port: int, droplets: int, seed: int, limits: tuple[str, ...]) -> int:
+    """Serve until SIGINT or SIGTERM.
+
+    Args:
+        port: The port on loopback, 0 for any free one.
+        droplets: How many Droplets there are.
+        seed: Other seeds make other Droplets.
+        limits: Rate limits such as ``"250/60"``.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        Problem: A limit is none, or the port is not free.
+    """
+    windows = [_window(limit) for limit in limits] or None
+    simulator = Simulator(demo_fleet(droplets, seed), limits=windows, port=port, seed=seed)
+    try:
+        run_forever(simulator, _announce)
+    except OSError as error:
+        raise Problem(f"cannot listen on port {port}: {error.strerror}") from error
+    return OK
+
+
+def _window(limit: str) -> tuple[int, float]:
+    found = re.fullmatch(r"([1-9][0-9]*)/([0-9]+(?:\.[0-9]+)?)", limit)
+    if not found or not float(found[2]):
+        raise Problem(f"{limit!r} is no rate limit such as 250/60: requests, seconds")
+    return int(found[1]), float(found[2])
+
+
+def _announce(simulator: Simulator) -> None:
+    click.echo(f"export GRADIENT_BASE_URL={simulator.url}")
+    click.echo(f"export DIGITALOCEAN_ACCESS_TOKEN={simulator.token}")
+    number = count_of(len(simulator.fleet.droplets), "Droplet")
+    tell([f"Serving {number}. Ctrl-C ends it."], dim=True)

@@ -1,6 +1,7 @@
 """The four formats. ``jsonl`` and ``csv`` are written as the results come.
 
-``table`` and ``json`` are written at the end, in the order in which the Droplets were asked about.
+``table`` and ``json`` are written at the end, in the order of the Droplet IDs or, where Droplets
+were named, in the order in which they were.
 """
 
 from __future__ import annotations
@@ -40,12 +41,12 @@ class Writer(ABC, Generic[R]):
     def add(self, result: R) -> None:
         """Take the next result, in whatever order they come."""
 
-    def end(self, order: Sequence[int] = ()) -> None:
+    def end(self, order: Sequence[int]) -> None:
         """Write what is not written yet.
 
         Args:
             order: The Droplet IDs, as the results of those formats are ordered that are not
-                streamed; without it they stay as they came.
+                streamed.
         """
 
 
@@ -75,7 +76,7 @@ class TableWriter(_Kept[R]):
 
         self._write = write_table
 
-    def end(self, order: Sequence[int] = ()) -> None:
+    def end(self, order: Sequence[int]) -> None:
         """Write the table."""
         results = self.in_order(order)
         self.output.stream.writelines(f"{line}\n" for line in self.layout.heading(results))
@@ -86,7 +87,7 @@ class TableWriter(_Kept[R]):
 class JsonWriter(_Kept[R]):
     """One JSON document."""
 
-    def end(self, order: Sequence[int] = ()) -> None:
+    def end(self, order: Sequence[int]) -> None:
         """Write the array, one result to a line, or what the layout has in place of it."""
         write = _writing(self.output)
         results = self.in_order(order)

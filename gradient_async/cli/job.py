@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -39,8 +39,9 @@ class Job(Generic[R]):
         work: Asks; see `ask`.
         summary: Gives what stderr is told of a run at its end.
         failed: Tells whether a run that came to its end is to exit with 1.
-        resumable: Whether ``--resume`` can continue what it writes.
+        order: The Droplet IDs, as they were asked for; none for the order of the IDs.
         resumed: The export that is completed, if one is.
+        again: The arguments that ``--resume`` is to be given with; none if it cannot continue this.
     """
 
     title: str
@@ -48,8 +49,9 @@ class Job(Generic[R]):
     work: Callable[[AsyncGradient, Run[R]], Awaitable[None]]
     summary: Callable[[Run[R]], str]
     failed: Callable[[Run[R]], bool] = _any_failed
-    resumable: bool = False
+    order: Sequence[int] = ()
     resumed: Resumed | None = None
+    again: Sequence[str] = ()
 
 
 def perform(job: Job[R], connection: Connection, destination: Destination) -> int:
@@ -72,13 +74,13 @@ def perform(job: Job[R], connection: Connection, destination: Destination) -> in
         writer = writer_for(kind, output, layout)
         run = Run(writer.add)
         run_in_loop(ask(connection, job.title, run, job.work))
-        where = _end(run, output, lambda: writer.end(run.asked or ()))
+        where = _end(run, output, lambda: writer.end(job.order or sorted(run.answered)))
     if run.answered or run.ended_by is None:
         summary = f"{job.summary(run)} in {time.monotonic() - started:.1f} s"
         tell([f"{summary}: {where}" if where else summary], dim=True)
     tell(report(run, most_named()), fg="red")
-    if where and run.missing and job.resumable and kind == "jsonl":
-        tell([f"Continue with: gradient-async backups --resume {shlex.quote(where)}"])
+    if run.ended_by is not None and where and job.again and kind == "jsonl":
+        tell([f"Continue with: {shlex.join([*job.again, '--resume', where])}"])
     return exit_code(run, failed=job.failed(run))
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
 from operator import attrgetter
 from typing import Any, TypeAlias
 
 import attrs
 
+from .._fleet import FleetPlan
 from ..errors import APIError, GradientError
 from ..types import Backup, DropletBackups, Policy, SupportedPolicy
 from .columns import Column, Layout
+from .text import count_of
 
 __all__ = [
     "BACKUPS",
+    "FLEET_PLAN",
     "PLANS",
     "POLICIES",
     "BackupRow",
     "DropletPolicy",
+    "PlanCost",
+    "droplet_name",
     "droplets",
     "error_document",
 ]
@@ -61,6 +66,11 @@ def error_text(error: GradientError) -> str:
     return error.message if isinstance(error, APIError) else str(error)
 
 
+def droplet_name(result: DropletBackups) -> str | None:
+    """Give the name of a Droplet, which is known in runs over a whole account."""
+    return None if result.droplet is None else result.droplet.name
+
+
 def _red(_: str) -> str:
     return "red"
 
@@ -72,6 +82,7 @@ def _error_text(result: DropletBackups | DropletPolicy) -> str | None:
 def _backups_document(result: DropletBackups) -> object:
     return {
         "droplet_id": result.droplet_id,
+        "droplet_name": droplet_name(result),
         "backups": result.backups,
         "error": error_document(result.error),
     }
@@ -91,13 +102,20 @@ _DROPLET_ID = "droplet_id"
 BACKUPS: Layout[DropletBackups, BackupRow] = Layout(
     columns=(
         Column(_DROPLET_ID, lambda row: row.droplet.droplet_id, "droplet", last_to_go=True),
+        Column(
+            "droplet_name",
+            lambda row: droplet_name(row.droplet),
+            "name",
+            least=16,
+            last_to_go=True,
+        ),
         Column("backup_id", _of_backup("id"), "backup", last_to_go=True),
         Column("created_at", _of_backup("created_at"), "made (UTC)", last_to_go=True),
         Column("size_gigabytes", _of_backup("size_gigabytes"), "GB", right=True),
         Column("min_disk_size", _of_backup("min_disk_size"), "min disk", right=True),
         Column("type", _of_backup("type")),
         Column("regions", _of_backup("regions")),
-        Column("name", _of_backup("name"), least=16),
+        Column("name", _of_backup("name"), "backup name", least=16),
         Column(
             "error",
             lambda row: _error_text(row.droplet),
@@ -128,6 +146,7 @@ def droplets(now: datetime) -> Layout[DropletBackups, DropletBackups]:
     return Layout(
         columns=(
             Column(_DROPLET_ID, attrgetter(_DROPLET_ID), "droplet", last_to_go=True),
+            Column("droplet_name", droplet_name, "name", least=16, last_to_go=True),
             Column("backups", _count, right=True, last_to_go=True),
             Column("newest", newest, "newest (UTC)"),
             Column(
@@ -139,7 +158,7 @@ def droplets(now: datetime) -> Layout[DropletBackups, DropletBackups]:
             Column("oldest", oldest, "oldest (UTC)"),
             Column("total_gigabytes", _total_gigabytes, "GB", right=True),
             Column("regions", _regions),
-            Column("newest_name", _newest_name, "newest backup", least=16),
+            Column("newest_name", _newest_name, "newest backup", shown=False),
             Column(
                 "error",
                 _error_text,
@@ -229,4 +248,51 @@ PLANS: Layout[SupportedPolicy, SupportedPolicy] = Layout(
     rows=lambda plan: (plan,),
     document=lambda plan: plan,
     key=lambda _: 0,
+)
+
+
+@attrs.frozen
+class PlanCost:
+    """What one plan costs; nothing is known of one that is not possible."""
+
+    plan: str
+    requests: int | None
+    seconds: float | None
+    fleet: FleetPlan
+
+    @property
+    def time(self) -> timedelta | None:
+        """The time that it takes at least, under the rate limit."""
+        return None if self.seconds is None else timedelta(seconds=self.seconds)
+
+
+def _plan_costs(plan: FleetPlan) -> tuple[PlanCost, PlanCost]:
+    return (
+        PlanCost("joined", plan.joined_requests, plan.joined_seconds, plan),
+        PlanCost("per_droplet", plan.per_droplet_requests, plan.per_droplet_seconds, plan),
+    )
+
+
+def _plan_heading(plans: Sequence[FleetPlan]) -> Iterator[str]:
+    for plan in plans:
+        images = "" if plan.images is None else f", {count_of(plan.images, 'private image')}"
+        yield count_of(plan.droplets, "Droplet") + images
+        yield f"auto takes {plan.choice}: {plan.reason}"
+        yield ""
+
+
+FLEET_PLAN: Layout[FleetPlan, PlanCost] = Layout(
+    columns=(
+        Column("plan", attrgetter("plan")),
+        Column("requests", attrgetter("requests"), right=True),
+        Column("seconds", attrgetter("time"), "at least", right=True),
+        Column("chosen", lambda cost: cost.plan == cost.fleet.choice),
+        Column("droplets", attrgetter("fleet.droplets"), shown=False),
+        Column("images", attrgetter("fleet.images"), shown=False),
+    ),
+    rows=_plan_costs,
+    document=attrs.asdict,
+    key=lambda _: 0,
+    whole=lambda plans: attrs.asdict(plans[0]),
+    heading=_plan_heading,
 )

@@ -11,10 +11,11 @@ import attrs
 from .. import AsyncGradient, GradientError
 from .._fan_out import FanOut, ends_run
 from ..types import DropletBackups, SupportedPolicy
+from .account import rest_of, results_of, show_plan
 from .columns import Layout
 from .job import Job, perform
-from .layouts import BACKUPS, PLANS, POLICIES, DropletPolicy, droplets
-from .options import Connection, Destination
+from .layouts import BACKUPS, PLANS, POLICIES, DropletPolicy, droplet_name, droplets
+from .options import Account, Connection, Destination
 from .resume import Resumed
 from .run import Run
 from .text import count_of, gigabytes
@@ -48,6 +49,7 @@ class _Totals:
 def list_backups(
     connection: Connection,
     destination: Destination,
+    account: Account,
     droplet_ids: tuple[int, ...],
     rows: str | None,
     resume: str | None,
@@ -57,6 +59,7 @@ def list_backups(
     Args:
         connection: The options about the API.
         destination: The options about the output.
+        account: The options about the Droplets of the account.
         droplet_ids: The Droplets, none for all of the account.
         rows: ``"backup"`` or ``"droplet"``, or ``None`` for what suits.
         resume: The name of an export to be completed.
@@ -64,6 +67,9 @@ def list_backups(
     Returns:
         The exit code.
     """
+    account.check(droplet_ids)
+    if account.dry_run:
+        return show_plan(connection, destination, account)
     resumed = None if resume is None else Resumed.named(resume, destination)
     whole_table = not droplet_ids and destination.format in (None, "table")
     by_droplet = whole_table if rows is None else rows == "droplet"
@@ -71,26 +77,22 @@ def list_backups(
     totals = _Totals()
 
     async def work(client: AsyncGradient, run: Run[DropletBackups]) -> None:
-        wanted = dict.fromkeys(droplet_ids or await _all_droplets(client))
-        finished = resumed.droplet_ids if resumed else ()
-        run.about([droplet_id for droplet_id in wanted if droplet_id not in finished])
-        async with client.gpu_droplets.backups.list_many(
-            run.asked or (), concurrency=connection.concurrency
-        ) as results:
-            async for result in results:
-                totals.add(result)
-                run.take(result.droplet_id, result, result.error)
+        def take(result: DropletBackups) -> None:
+            totals.add(result)
+            run.take(result.droplet_id, result, result.error, droplet_name(result))
+
+        asked = client, droplet_ids, account, connection.concurrency
+        if resumed:
+            await run.take_all(await rest_of(*asked, resumed.droplet_ids), take)
+        else:
+            await run.take_all(results_of(*asked), take)
 
     def failed(run: Run[DropletBackups]) -> bool:
         return bool(run.failures) and not connection.simulate  # there, one is meant to fail
 
-    job = Job("Backups", layout, work, totals.summary, failed, resumable=True, resumed=resumed)
+    again = ["gradient-async", "backups", *account.arguments(), *map(str, droplet_ids)]
+    job = Job("Backups", layout, work, totals.summary, failed, droplet_ids, resumed, again)
     return perform(job, connection, destination)
-
-
-async def _all_droplets(client: AsyncGradient) -> list[int]:
-    policies = client.gpu_droplets.backups.iter_policies(max_rate_limit_wait=None)
-    return [droplet_id async for droplet_id, _ in policies]
 
 
 def list_policies(
@@ -104,15 +106,17 @@ def list_policies(
             async for droplet_id, policy in policies:
                 run.take(droplet_id, DropletPolicy(droplet_id, policy), None)
             return
-        run.about(list(dict.fromkeys(droplet_ids)))
-        async with _retrieve_many(client, run.asked or (), connection.concurrency) as results:
-            async for result in results:
-                run.take(result.droplet_id, result, result.error)
+
+        def take(result: DropletPolicy) -> None:
+            run.take(result.droplet_id, result, result.error)
+
+        await run.take_all(_retrieve_many(client, droplet_ids, connection.concurrency), take)
 
     def summary(run: Run[DropletPolicy]) -> str:
         return count_of(run.tally.done, "Droplet")
 
-    return perform(Job("Policies", POLICIES, work, summary), connection, destination)
+    job = Job("Policies", POLICIES, work, summary, order=droplet_ids)
+    return perform(job, connection, destination)
 
 
 def _retrieve_many(
@@ -129,7 +133,7 @@ def _retrieve_many(
             return DropletPolicy(droplet_id, error=error)
         return DropletPolicy(droplet_id, answer.policy)
 
-    return FanOut(droplet_ids, retrieve, concurrency=concurrency)
+    return FanOut(list(dict.fromkeys(droplet_ids)), retrieve, concurrency=concurrency)
 
 
 def list_plans(connection: Connection, destination: Destination) -> int:

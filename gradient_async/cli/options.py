@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast
@@ -11,9 +11,12 @@ from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast
 import attrs
 import click
 
+from .problems import Problem
+
 __all__ = [
     "FINDINGS",
     "FORMATS",
+    "Account",
     "Connection",
     "Destination",
     "Format",
@@ -21,6 +24,7 @@ __all__ = [
     "droplet_ids",
     "duration",
     "findings",
+    "whole_account",
     "writes_results",
 ]
 
@@ -93,6 +97,43 @@ class Connection:
     concurrency: int = 50
     deadline: float | None = None
     progress: bool = True
+
+
+@attrs.frozen
+class Account:
+    """Which Droplets of the account are meant, and how they are asked about.
+
+    Attributes:
+        type: ``"gpus"`` or ``"droplets"``, ``None`` for what the library takes by default.
+        tag_name: Only those with this tag, of whatever type; ``None`` for all.
+        plan: The plan of `list_fleet`.
+        dry_run: Whether only to tell what the plans would cost.
+    """
+
+    type: Literal["gpus", "droplets"] | None = None
+    tag_name: str | None = None
+    plan: Literal["auto", "joined", "per_droplet"] = "auto"
+    dry_run: bool = False
+
+    def arguments(self) -> list[str]:
+        """Give the arguments that mean the same Droplets."""
+        chosen = {"--type": self.type, "--tag-name": self.tag_name}
+        return [part for option, value in chosen.items() if value for part in (option, value)]
+
+    def check(self, droplet_ids: Collection[int]) -> None:
+        """See that the options go together.
+
+        Raises:
+            Problem: They do not.
+        """
+        if droplet_ids and self != Account():
+            raise Problem(
+                "--type, --tag-name, --plan and --dry-run are for a whole account: give no IDs"
+            )
+        if self.type is not None and self.tag_name is not None:
+            raise Problem("the API has Droplets by --type or by --tag-name, not by both")
+        if self.dry_run and self.plan != "auto":
+            raise Problem("--dry-run compares the plans, so --plan cannot be given with it")
 
 
 @attrs.frozen
@@ -170,6 +211,30 @@ asks_api: Decorator = _grouped(
     _debug,
 )
 """Adds the options about the API, as the keyword ``connection``."""
+
+whole_account: Decorator = _grouped(
+    Account,
+    "account",
+    click.option(
+        "--type",
+        type=click.Choice(["gpus", "droplets"]),
+        help="The Droplets of the account with GPUs or those without.  [default: gpus]",
+    ),
+    click.option("--tag-name", metavar="TAG", help="The Droplets with this tag, of either type."),
+    click.option(
+        "--plan",
+        type=click.Choice(["auto", "joined", "per_droplet"]),
+        default="auto",
+        show_default=True,
+        help="Ask about each Droplet, or join three listings; auto takes fewer requests.",
+    ),
+    click.option(
+        "--dry-run",
+        is_flag=True,
+        help="Print what each plan would cost, which takes 3 requests or so; write no file.",
+    ),
+)
+"""Adds the options about the Droplets that are meant, as the keyword ``account``."""
 
 writes_results: Decorator = _grouped(
     Destination,

@@ -14,6 +14,7 @@ __all__ = [
     "INTERRUPTED",
     "OK",
     "READER_GONE",
+    "TERMINATED",
     "USAGE",
     "Problem",
     "one_line",
@@ -26,6 +27,8 @@ INCOMPLETE: Final = 3
 INTERRUPTED: Final = 130
 READER_GONE: Final = 141
 """What shells show for a program that SIGPIPE ended."""
+TERMINATED: Final = 143
+"""What shells show for a program that SIGTERM ended."""
 
 
 class Problem(click.ClickException):

@@ -24,14 +24,24 @@ class Tally:
     """How far a run is.
 
     Attributes:
-        total: How many Droplets there are, ``None`` as long as that is not known.
-        done: How many of them are answered, those that failed included.
+        done: How many Droplets are answered, those that failed included.
         failed: How many failed.
+        expected: Tells how many Droplets there are, ``None`` as long as that is not known.
     """
 
-    total: int | None = None
     done: int = 0
     failed: int = 0
+    expected: Callable[[], int | None] = lambda: None
+
+    @property
+    def total(self) -> int | None:
+        """How many Droplets there are, ``None`` as long as that is not known."""
+        return self.expected()
+
+    @property
+    def left(self) -> int:
+        """How many Droplets there still are, 0 if that is not known."""
+        return max(0, (self.total or 0) - self.done)
 
     def count(self, *, failed: bool) -> None:
         """Count one more Droplet."""
@@ -79,12 +89,15 @@ def state_of(tally: Tally, elapsed: float, status: RateLimitStatus, now: datetim
     parts = [f"{tally.done:,}/{tally.total:,}" if tally.total is not None else f"{tally.done:,}"]
     if tally.failed:
         parts.append(f"{tally.failed:,} failed")
+    requests = max((window.used for window in status.windows), default=0)
+    if requests and not tally.done:  # the first answer may take as many as there are pages
+        parts.append(f"{requests:,} requests")
     if status.paused_until is not None and status.waiting:
         parts.append(f"rate limit: waits until {status.paused_until.astimezone():%H:%M:%S}")
     if per_second:
         parts.append(f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.1f}/s")
-    left = (tally.total or 0) - tally.done
-    if left > 0 and (seconds := seconds_left(left, per_second, status, now)) is not None:
+    seconds = seconds_left(tally.left, per_second, status, now) if tally.done else None
+    if tally.left and seconds is not None:
         parts.append(f"{duration(timedelta(seconds=math.ceil(seconds)))} left")
     return parts
 

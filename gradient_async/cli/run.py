@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import Generic, Literal, TypeAlias, TypeVar
+from contextlib import aclosing, suppress
+from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
 
 import attrs
 
@@ -14,12 +15,37 @@ from .options import Connection
 from .problems import FAILED, INCOMPLETE, INTERRUPTED, OK
 from .progress import Tally, progress_bar
 from .session import open_client
-from .text import count_of, named
+from .text import count_of, droplet, named
 
-__all__ = ["Run", "ask", "exit_code", "report"]
+__all__ = ["Results", "Run", "ask", "exit_code", "report"]
 
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+T = TypeVar("T")
+NOTHING: Final = "nothing was listed"
 Ending: TypeAlias = Literal["interrupted", "deadline"] | GradientError | None
+
+
+class Results(Protocol[R_co]):
+    """Results as they come, and what is known of those that are still missing."""
+
+    @property
+    def total(self) -> int | None:
+        """How many there will be, ``None`` as long as that is not known."""
+        ...
+
+    @property
+    def missing(self) -> Sequence[int]:
+        """The Droplet IDs without a result, as far as they are known."""
+        ...
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> R_co: ...
+
+    async def aclose(self) -> None:
+        """End what is under way."""
+        ...
 
 
 @attrs.define
@@ -28,37 +54,48 @@ class Run(Generic[R]):
 
     Attributes:
         write: Takes each result.
-        asked: The Droplet IDs that the run is about, ``None`` until they are known.
         tally: How far it is.
         answered: The IDs that have a result.
-        failures: What went wrong with those that failed.
+        failures: What went wrong, a line for each Droplet that failed.
         ended_by: Why it ended early.
     """
 
     write: Callable[[R], None]
-    asked: Sequence[int] | None = None
     tally: Tally = attrs.field(factory=Tally)
     answered: set[int] = attrs.field(factory=set[int])
-    failures: dict[int, str] = attrs.field(factory=dict[int, str])
+    failures: list[str] = attrs.field(factory=list[str])
     ended_by: Ending = None
+    _results: Results[object] | None = None
 
-    def about(self, droplet_ids: Sequence[int]) -> None:
-        """Set the Droplets that the run is about."""
-        self.asked = droplet_ids
-        self.tally.total = len(droplet_ids)
+    async def take_all(self, results: Results[T], take: Callable[[T], None]) -> None:
+        """Take all results, also those that are there when it is interrupted."""
+        self._results = results
+        self.tally.expected = lambda: results.total
+        async with aclosing(results):
+            try:
+                async for result in results:
+                    take(result)
+            except BaseException:
+                with suppress(RuntimeError):  # which tells that no more are there
+                    async for result in results:
+                        take(result)
+                raise
 
-    def take(self, droplet_id: int, result: R, error: GradientError | None) -> None:
+    def take(
+        self, droplet_id: int, result: R, error: GradientError | None, name: str | None = None
+    ) -> None:
         """Write a result and count it."""
         self.write(result)
         self.answered.add(droplet_id)
         self.tally.count(failed=error is not None)
         if error is not None:
-            self.failures[droplet_id] = error_text(error)
+            self.failures.append(f"{droplet(droplet_id, name)} failed: {error_text(error)}")
 
     @property
     def missing(self) -> list[int]:
-        """The IDs without a result."""
-        return [droplet_id for droplet_id in self.asked or () if droplet_id not in self.answered]
+        """The IDs without a result, as far as they are known."""
+        known = self._results.missing if self._results is not None else ()
+        return [droplet_id for droplet_id in known if droplet_id not in self.answered]
 
 
 async def ask(
@@ -106,11 +143,9 @@ def report(run: Run[R], most: int | None) -> Iterator[str]:
         run: The run.
         most: How many Droplets are named at most.
     """
-    failures = list(run.failures.items())
-    for droplet_id, error in failures[:most]:
-        yield f"Droplet {droplet_id} failed: {error}"
-    if len(failures) > len(failures[:most]):
-        yield f"and {count_of(len(failures) - len(failures[:most]), 'Droplet')} more failed"
+    yield from run.failures[:most]
+    if more := len(run.failures) - len(run.failures[:most]):
+        yield f"and {count_of(more, 'Droplet')} more failed"
     if run.ended_by is not None:
         yield f"{_reason(run.ended_by)}: {_rest(run, most)}"
 
@@ -126,11 +161,8 @@ def _reason(ending: Ending) -> str:
 
 
 def _rest(run: Run[R], most: int | None) -> str:
-    if run.asked is None:
-        return (
-            f"{run.tally.done:,} listed, the rest is not known"
-            if run.answered
-            else "nothing was listed"
-        )
+    if run.tally.total is None:
+        return f"{run.tally.done:,} listed, the rest is not known" if run.answered else NOTHING
     missing = run.missing
-    return f"{count_of(len(missing), 'Droplet')} not listed: {named(missing, most)}"
+    left = f"{count_of(max(len(missing), run.tally.left), 'Droplet')} not listed"
+    return f"{left}: {named(missing, most)}" if missing else left

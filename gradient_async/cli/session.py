@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from .. import AsyncGradient, ConfigurationError
 from .options import Connection
 from .problems import Problem
+from .stopping import sigterm
 from .text import clean
 
 __all__ = ["check", "open_client", "run_in_loop"]
@@ -73,10 +74,24 @@ async def open_client(connection: Connection) -> AsyncIterator[AsyncGradient]:
 def run_in_loop(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine in a loop of its own, uvloop's where it is installed.
 
-    Ctrl-C cancels the coroutine, which may then still give its result.
+    Ctrl-C and SIGTERM cancel the coroutine, which may then still give its result.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        return runner.run(work)
+        try:
+            return runner.run(_cancelled_by_sigterm(work))
+        except asyncio.CancelledError:  # it came too late for the coroutine to give a result
+            raise KeyboardInterrupt from None
+
+
+async def _cancelled_by_sigterm(work: Coroutine[Any, Any, T]) -> T:
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def cancel() -> None:
+        loop.call_soon_threadsafe(task.cancel)
+
+    with sigterm.cancelling(cancel):
+        return await work
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

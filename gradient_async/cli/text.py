@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["clean", "count_of", "day_and_time", "duration", "gigabytes", "named"]
+__all__ = ["clean", "count_of", "day_and_time", "droplet", "duration", "gigabytes", "named"]
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
@@ -62,6 +62,16 @@ def count_of(number: int, what: str) -> str:
         ('1 Droplet', '4,312 backups')
     """
     return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def droplet(droplet_id: int, name: str | None) -> str:
+    """Name a Droplet.
+
+    Example:
+        >>> droplet(3164444, "gpu-train-00"), droplet(3164444, None)
+        ('Droplet 3164444 (gpu-train-00)', 'Droplet 3164444')
+    """
+    return f"Droplet {droplet_id}" if name is None else f"Droplet {droplet_id} ({name})"
 
 
 def named(ids: Iterable[int], most: int | None = None) -> str:

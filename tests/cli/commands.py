@@ -22,7 +22,8 @@ import attrs
 
 from gradient_async.testing import Simulator
 
-COMMAND = (sys.executable, "-m", "gradient_async")
+MODULE = ("-m", "gradient_async")
+COMMAND = (sys.executable, *MODULE)
 PATIENCE = 30.0
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 """Every control character but the end of a line."""
@@ -89,10 +90,15 @@ class Cli:
         )
         return Finished(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *args: str | Path, stdout: Any = subprocess.PIPE) -> subprocess.Popen[str]:
-        """Start a command."""
+    def start(
+        self,
+        *args: str | Path,
+        stdout: Any = subprocess.PIPE,
+        command: Sequence[str] = MODULE,
+    ) -> subprocess.Popen[str]:
+        """Start a command; Python is told how by ``command``."""
         return subprocess.Popen(
-            [*COMMAND, *map(str, args)],
+            [sys.executable, *command, *map(str, args)],
             cwd=self.directory,
             env=environment(self.simulator),
             stdin=subprocess.DEVNULL,
@@ -186,9 +192,9 @@ def _read(descriptor: int, end: float) -> bytes:
         return b""
 
 
-def interrupt(process: subprocess.Popen[Any]) -> None:
-    """Do what Ctrl-C does."""
-    process.send_signal(signal.SIGINT)
+def interrupt(process: subprocess.Popen[Any], number: signal.Signals = signal.SIGINT) -> None:
+    """Do what Ctrl-C does, or what systemd and Kubernetes do."""
+    process.send_signal(number)
 
 
 def ended(process: subprocess.Popen[str]) -> Finished:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from gradient_async.testing import Fleet, Simulator
+from gradient_async.cli.demo import demo_fleet
+from gradient_async.testing import Simulator
 
 from .commands import Cli
 
@@ -24,8 +24,8 @@ def sigint_is_not_ignored() -> Iterator[None]:
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """A simulated account of 24 Droplets, as of now, served from a thread."""
-    with Simulator(Fleet.generate(24, now=datetime.now(UTC))) as simulator:
+    """A simulated account of 24 GPU Droplets, as of now, served from a thread."""
+    with Simulator(demo_fleet(24)) as simulator:
         yield simulator
 
 

@@ -35,7 +35,7 @@ def test_findings_are_code_1_and_the_worst_is_first(cli: Cli, simulator: Simulat
     done = cli("audit")
     assert done.code == 1
     table = done.out.partition("\n\n")[2].splitlines()[2:]
-    found = [line.split()[1] for line in table]
+    found = [line.split()[2] for line in table]
     assert set(found) >= {"disabled", "never", "overdue"}
     assert "ok" not in found
     assert found == sorted(found, key=lambda name: -Finding(name).severity)

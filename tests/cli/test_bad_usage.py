@@ -63,6 +63,12 @@ def told(capsys: pytest.CaptureFixture[str], *args: str) -> str:
         (["backups", "--resume", "none.jsonl", "-f", "csv"], "--resume writes jsonl"),
         (["backups", "--output", "no/such/directory"], "cannot write no/such/directory: No such"),
         (["backups", "--output", "."], "cannot write .: Is a directory"),
+        (["backups", "--plan", "fastest"], "'fastest' is not one of 'auto', 'joined', 'per_dr"),
+        (["backups", "--type", "gpu"], "'gpu' is not one of 'gpus', 'droplets'"),
+        (["backups", "7", "--tag-name", "a"], "are for a whole account: give no IDs"),
+        (["audit", "7", "--dry-run"], "are for a whole account: give no IDs"),
+        (["audit", "--type", "gpus", "--tag-name", "a"], "by --type or by --tag-name, not by both"),
+        (["backups", "--dry-run", "--plan", "joined"], "--dry-run compares the plans"),
         (["audit", "--fail-on", "tired"], "no finding 'tired': there are unknown_plan, short"),
         (["audit", "--max-age", "-1h"], "'-1h' is no time span"),
         (["simulate", "--limit", "many"], "'many' is no rate limit such as 250/60"),
@@ -136,7 +142,7 @@ def test_a_bug_is_told_in_one_line(
     def broken(**_: object) -> int:
         raise ZeroDivisionError("by\x1b zero")
 
-    monkeypatch.setattr("gradient_async.cli.serve.serve", broken)
+    monkeypatch.setattr("gradient_async.cli.demo.serve", broken)
     assert main(["simulate"]) == 70
     assert capsys.readouterr().err.splitlines() == [
         "gradient-async: unexpected ZeroDivisionError('by\\x1b zero'); --debug shows where"

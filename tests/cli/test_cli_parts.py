@@ -188,11 +188,17 @@ def test_the_state_beside_the_bar() -> None:
     """The most important first, so that a narrow terminal has it."""
     assert state_of(Tally(), 0.0, NO_LIMIT, NOW) == ["0"]
     paused = attrs.evolve(limited(250), paused_until=NOW + timedelta(seconds=10), waiting=3)
-    parts = state_of(Tally(total=300, done=250, failed=2), 5.0, paused, NOW)
+    parts = state_of(Tally(250, 2, lambda: 300), 5.0, paused, NOW)
     assert parts[:2] == ["250/300", "2 failed"]
     assert parts[2].startswith("rate limit: waits until ")
     assert parts[3:] == ["50/s", "10 s left"]
-    assert state_of(Tally(total=3, done=3), 5.0, NO_LIMIT, NOW) == ["3/3", "0.6/s"]
+    assert state_of(Tally(3, 0, lambda: 3), 5.0, NO_LIMIT, NOW) == ["3/3", "0.6/s"]
+
+
+def test_the_state_before_the_first_answer() -> None:
+    """Pages of listings are requests, too; how long the Droplets take is not known yet."""
+    assert state_of(Tally(), 5.0, limited(31), NOW) == ["0", "31 requests"]
+    assert state_of(Tally(0, 0, lambda: 900), 5.0, limited(31), NOW) == ["0/900", "31 requests"]
 
 
 def line(droplet_id: int, **changes: object) -> bytes:
@@ -231,3 +237,18 @@ def test_what_is_no_export_is_refused_by_line(wrong: bytes) -> None:
     """The line is named, so that it can be looked at."""
     with pytest.raises(Problem, match=r"line 2 of out\.jsonl is not what"):
         finished(line(1), wrong, line(2))
+
+
+@pytest.mark.parametrize(
+    ("account", "arguments"),
+    [
+        (options.Account(), []),
+        (options.Account(tag_name="env:prod", plan="joined"), ["--tag-name", "env:prod"]),
+        (options.Account(type="droplets"), ["--type", "droplets"]),
+    ],
+)
+def test_the_rest_is_asked_for_with_the_same_choice(
+    account: options.Account, arguments: list[str]
+) -> None:
+    """Who continues an export of a part of the account gets no more than that part."""
+    assert account.arguments() == arguments

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
+from gradient_async.cli import main
+from gradient_async.cli.session import run_in_loop
+from gradient_async.cli.stopping import sigterm
 from gradient_async.testing import Fault, Simulator
 
-from .commands import Cli, Finished, ended, interrupt
+from .commands import MODULE, Cli, Finished, ended, interrupt
 
 
 def ids_in(path: Path) -> list[int]:
@@ -33,15 +42,21 @@ def held_ids(simulator: Simulator, droplet_ids: list[int]) -> list[int]:
     return held
 
 
-def interrupted(cli: Cli, *args: str | Path) -> Finished:
+def interrupted(
+    cli: Cli,
+    *args: str | Path,
+    number: signal.Signals = signal.SIGINT,
+    command: Sequence[str] = MODULE,
+) -> Finished:
     """Start a command and interrupt it once only the held Droplets are outstanding."""
-    with cli.start(*args, "--concurrency", "30") as process:
+    all_args = (*args, "--plan", "per_droplet", "--concurrency", "30")
+    with cli.start(*all_args, command=command) as process:
         cli.simulator.wait_for_sync(
             lambda simulator: simulator.held == 3 and len(asked(simulator)) == 21
         )
         cli.simulator.wait_for_sync(lambda simulator: simulator.in_flight == 3)
         wait_until_written(cli, args)
-        interrupt(process)
+        interrupt(process, number)
         return ended(process)
 
 
@@ -91,6 +106,101 @@ def test_an_interrupted_export_is_completed(
     assert list(cli.directory.iterdir()) == [out]
 
 
+@pytest.mark.parametrize("loop", ["uvloop", "asyncio"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_sigterm_is_as_good_as_ctrl_c(
+    cli: Cli, held_ids: list[int], loop: str, number: signal.Signals
+) -> None:
+    """Systemd and Kubernetes end a program so; the exit code tells which it was, on any loop."""
+    if loop == "uvloop":
+        pytest.importorskip("uvloop")
+    hide = "import sys; sys.modules['uvloop'] = None; " if loop == "asyncio" else ""
+    code = f"{hide}from gradient_async.cli import main; raise SystemExit(main())"
+    done = interrupted(cli, "backups", "-f", "json", number=number, command=("-c", code))
+    assert done.code == 128 + number
+    listed = {entry["droplet_id"] for entry in json.loads(done.out)}
+    missing = set(cli.simulator.fleet.droplets) - listed
+    assert set(held_ids) <= missing
+    assert f"interrupted: {len(missing)} Droplets not listed: " in done.err
+
+
+def test_sigterm_ends_what_a_shell_runs_in_the_background(cli: Cli, held_ids: list[int]) -> None:
+    """There SIGINT is ignored, and SIGTERM is the only way; what was finished is kept."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        args = ("backups", "-f", "jsonl", "-o", "out.jsonl")
+        done = interrupted(cli, *args, number=signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.code == 143
+    assert set(ids_in(cli.directory / "out.jsonl")) == set(cli.simulator.fleet.droplets) - {
+        *held_ids
+    }
+    assert "Continue with: gradient-async backups --resume out.jsonl" in done.err
+
+
+def test_sigterm_while_nothing_is_asked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As while a report is written; the way that it was handled before comes back."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def serve(**_: object) -> int:
+        signal.raise_signal(signal.SIGTERM)
+        return 0
+
+    monkeypatch.setattr("gradient_async.cli.demo.serve", serve)
+    assert main(["simulate"]) == 143
+    assert capsys.readouterr().err.strip() == "gradient-async: interrupted"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_thread_can_run_a_command() -> None:
+    """Only the main thread can handle signals."""
+    with ThreadPoolExecutor() as threads:
+        assert threads.submit(main, ["--version"]).result() == 0
+
+
+def test_a_second_signal_ends_what_the_first_did_not() -> None:
+    """A coroutine that goes on after the first one cannot do so after the second."""
+
+    async def stubborn() -> None:
+        with suppress(asyncio.CancelledError):
+            signal.raise_signal(signal.SIGTERM)
+            await asyncio.sleep(60)
+        signal.raise_signal(signal.SIGTERM)
+
+    with sigterm.handled(), pytest.raises(KeyboardInterrupt):
+        run_in_loop(stubborn())
+
+
+def test_a_signal_that_comes_too_late_for_a_result() -> None:
+    """It is Ctrl-C to whoever waits, and not an error of the loop."""
+
+    async def work() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        await asyncio.sleep(60)
+
+    with sigterm.handled(), pytest.raises(KeyboardInterrupt):
+        run_in_loop(work())
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_uvloop_is_used_where_it_is_installed(
+    monkeypatch: pytest.MonkeyPatch, installed: bool
+) -> None:
+    """Otherwise the loop of the standard library is."""
+    if installed:
+        pytest.importorskip("uvloop")
+    else:
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+
+    async def loop() -> str:
+        return type(asyncio.get_running_loop()).__module__.split(".")[0]
+
+    assert run_in_loop(loop()) == ("uvloop" if installed else "asyncio")
+
+
 def test_an_interrupted_run_replaces_no_whole_file(cli: Cli, held_ids: list[int]) -> None:
     """With --force, too, the file that was there stays until there is a whole one."""
     good = cli.directory / "out.jsonl"
@@ -107,7 +217,7 @@ def test_a_deadline_ends_the_run_with_what_there_is(
     cli: Cli, held_ids: list[int], droplet_ids: list[int]
 ) -> None:
     """The exit code is 3, since the API was not asked to the end."""
-    done = cli("backups", "--deadline", "2s", "-f", "jsonl")
+    done = cli("backups", "--plan", "per_droplet", "--deadline", "2s", "-f", "jsonl")
     assert done.code == 3
     assert {line["droplet_id"] for line in done.lines} == set(droplet_ids) - set(held_ids)
     assert "the deadline passed: 3 Droplets not listed: " in done.err

@@ -30,7 +30,7 @@ def test_a_whole_account_is_a_table_with_a_row_for_each_droplet(
     """The table is on stdout, in the account's order; stderr has the sums and nothing else."""
     done = cli("backups")
     heading, rule, *rows = done.out.splitlines()
-    assert heading.split()[:3] == ["droplet", "backups", "newest"]
+    assert heading.split()[:4] == ["droplet", "name", "backups", "newest"]
     assert set(rule) == {"─", " "}
     assert [int(row.split()[0]) for row in rows] == droplet_ids
     assert f"24 Droplets · {backup_count(simulator):,} backups" in done.told()
@@ -88,12 +88,14 @@ def test_one_droplet_that_fails_is_told_and_the_others_are_listed(
 ) -> None:
     """The exit code is 1; the error is in the output as well as on stderr."""
     fail_one(simulator, droplet_ids[2])
-    done = cli("backups", "-f", "jsonl")
+    done = cli("backups", "-f", "jsonl", "--plan", "per_droplet")
     [failed] = [line for line in done.lines if line["error"]]
     assert (failed["droplet_id"], failed["backups"]) == (droplet_ids[2], [])
     assert failed["error"]["type"] == "PermissionDeniedError"
     assert failed["error"]["status_code"] == 403
-    assert f"Droplet {droplet_ids[2]} failed: 403 forbidden" in done.err
+    name = simulator.fleet.droplets[droplet_ids[2]].name
+    assert failed["droplet_name"] == name
+    assert f"Droplet {droplet_ids[2]} ({name}) failed: 403 forbidden" in done.err
     assert (done.code, len(done.lines)) == (1, 24)
 
 
@@ -139,7 +141,7 @@ def test_results_are_written_as_they_come(
 ) -> None:
     """While one Droplet's answer is outstanding, the lines of the others can be read."""
     simulator.faults.add(Fault.hold(), path=rf"/{droplet_ids[0]}/backups$")
-    with cli.start("backups", "-f", "jsonl") as process:
+    with cli.start("backups", "-f", "jsonl", "--plan", "per_droplet") as process:
         assert process.stdout is not None
         early = [json.loads(process.stdout.readline())["droplet_id"] for _ in range(23)]
         assert droplet_ids[0] not in early
@@ -152,7 +154,7 @@ def test_results_are_written_as_they_come(
 def test_a_reader_that_goes_away_ends_the_command_quietly(cli: Cli, simulator: Simulator) -> None:
     """As with any other tool in a pipe, there is no traceback; the code is that of SIGPIPE."""
     simulator.faults.add(Fault.hold(), path="/backups$", after=3, times=None)
-    with cli.start("backups", "-f", "jsonl") as process:
+    with cli.start("backups", "-f", "jsonl", "--plan", "per_droplet") as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()

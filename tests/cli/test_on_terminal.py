@@ -12,6 +12,7 @@ from gradient_async.testing import Fault, Simulator
 from .commands import COMMAND, CONTROL, Cli, environment
 
 COLOUR = re.compile(r"\x1b\[(?:\d+;)*(?:3[0-7]|9[0-7]|38;[\d;]+)m")
+PER_DROPLET = ("backups", "--plan", "per_droplet")
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -31,7 +32,7 @@ def slow(simulator: Simulator, droplet_ids: list[int]) -> None:
 def test_the_bar_shows_how_far_it_is_and_goes_away(cli: Cli, simulator: Simulator) -> None:
     """While it runs, done and total are to be seen; afterwards the table and the sums."""
     code, shown = cli.on_terminal(
-        "backups", when=lambda shown: "23/24" in shown, then=simulator.release
+        *PER_DROPLET, when=lambda shown: "23/24" in shown, then=simulator.release
     )
     assert code == 0
     assert "Backups" in shown
@@ -48,7 +49,7 @@ def test_the_bar_shows_failures(cli: Cli, simulator: Simulator, droplet_ids: lis
     """As soon as they happen, and in red."""
     simulator.faults.add(Fault.status(404), path=rf"/{droplet_ids[1]}/backups$", times=None)
     code, shown = cli.on_terminal(
-        "backups", when=lambda shown: "1 failed" in shown, then=simulator.release
+        *PER_DROPLET, when=lambda shown: "1 failed" in shown, then=simulator.release
     )
     assert code == 1
     assert "\x1b[31m1 failed" in shown.replace("\x1b[31m · 1 failed", "\x1b[31m1 failed")
@@ -57,7 +58,7 @@ def test_the_bar_shows_failures(cli: Cli, simulator: Simulator, droplet_ids: lis
 def test_the_bar_shows_until_when_the_rate_limit_pauses(cli: Cli, simulator: Simulator) -> None:
     """The time is that of the terminal's clock, and it goes on by itself."""
     simulator.faults.add(Fault.rate_limited("1"), path="/backups$", after=5)
-    code, shown = cli.on_terminal("backups", "--concurrency", "2")
+    code, shown = cli.on_terminal(*PER_DROPLET, "--concurrency", "2")
     assert code == 0
     assert re.search(r"rate limit: waits until \d\d:\d\d:\d\d", shown)
 
@@ -78,8 +79,8 @@ def test_no_colour_when_none_is_wanted(
 ) -> None:
     """NO_COLOR takes the colours out of the bar, the table and the messages."""
     simulator.faults.add(Fault.status(404), path=rf"/{droplet_ids[1]}/backups$", times=None)
-    _, coloured = cli.on_terminal("backups")
-    _, plain = cli.on_terminal("backups", NO_COLOR="1")
+    _, coloured = cli.on_terminal(*PER_DROPLET)
+    _, plain = cli.on_terminal(*PER_DROPLET, NO_COLOR="1")
     assert COLOUR.search(coloured)
     assert not COLOUR.search(plain)
 
@@ -103,7 +104,7 @@ def test_a_table_fits_into_a_narrow_terminal(cli: Cli, width: int) -> None:
 def test_a_bar_fits_into_a_narrow_terminal(cli: Cli, simulator: Simulator) -> None:
     """It stays one line, with done and total in it."""
     code, shown = cli.on_terminal(
-        "backups", width=32, when=lambda shown: "23/24" in shown, then=simulator.release
+        *PER_DROPLET, width=32, when=lambda shown: "23/24" in shown, then=simulator.release
     )
     assert code == 0
     bars = [line for line in re.split(r"[\r\n]", ESCAPE.sub("", shown)) if line.startswith("Back")]

@@ -32,8 +32,17 @@ def test_the_first_command_of_the_readme() -> None:
     assert 0 in counts
     [failed] = [entry for entry in listed if entry["error"]]
     assert failed["error"]["status_code"] == 500
-    assert f"Droplet {failed['droplet_id']} failed: 500" in done.err
+    who = f"Droplet {failed['droplet_id']} ({failed['droplet_name']})"
+    assert f"{who} failed: 500" in done.err
     assert re.match(r"300 Droplets · [\d,]+ backups, .* · 1 failed in ", done.err)
+
+
+def test_the_demo_pauses_where_each_droplet_is_asked() -> None:
+    """By either plan one Droplet fails; one by one the limit is reached, and lasts two seconds."""
+    done = run("backups", "--simulate", "--plan", "per_droplet", "--format", "jsonl")
+    assert done.code == 0
+    assert len(done.lines) == DROPLETS
+    assert sum(line["error"] is not None for line in done.lines) == 1
 
 
 def test_a_simulated_account_can_be_asked_by_other_commands() -> None:

@@ -1,0 +1,206 @@
+"""The whole account: its Droplets by name, by either plan, a part of it, the rest of it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gradient_async.testing import DropletSize, Fault, SimulatedDroplet, Simulator
+
+from .commands import Cli, Finished, ended, interrupt
+
+
+def asked(simulator: Simulator) -> set[int]:
+    """Name the Droplets that were asked about by themselves since the log was emptied."""
+    paths = [request.path.split("/") for request in simulator.requests]
+    return {int(path[3]) for path in paths if path[-1] == "backups" and len(path) == 5}
+
+
+def names(simulator: Simulator) -> dict[int, str]:
+    """Give the Droplets of the account with their names."""
+    return {droplet.id: droplet.name for droplet in simulator.fleet.droplets.values()}
+
+
+def uncertain(simulator: Simulator) -> set[int]:
+    """Name the Droplets whose policy is enabled and that have no backup: they are asked again."""
+    droplets = simulator.fleet.droplets.values()
+    return {droplet.id for droplet in droplets if droplet.backup_policy and not droplet.backups}
+
+
+def by_id(done: Finished) -> list[Any]:
+    """Give the lines of a jsonl export in a fixed order."""
+    return sorted(done.lines, key=lambda line: line["droplet_id"])
+
+
+def test_tables_name_the_droplets(cli: Cli, simulator: Simulator) -> None:
+    """An operator knows names; the ID stays beside it."""
+    for command in (("backups",), ("audit", "--all"), ("backups", "--rows", "backup")):
+        table = cli(*command).out.partition("\n\n")[2] or cli(*command).out
+        rows = [line.split()[:2] for line in table.splitlines()[2:]]
+        assert {int(number): name for number, name in rows} == names(simulator)
+
+
+def test_machine_formats_have_ids_and_names(cli: Cli, simulator: Simulator) -> None:
+    """In each format under the same keys."""
+    for command in (("backups",), ("audit",)):
+        lines = cli(*command, "-f", "jsonl").lines
+        assert {line["droplet_id"]: line["droplet_name"] for line in lines} == names(simulator)
+        rows = list(csv.DictReader(io.StringIO(cli(*command, "-f", "csv").out)))
+        assert {int(row["droplet_id"]): row["droplet_name"] for row in rows} == names(simulator)
+
+
+def test_droplets_by_id_have_no_name(cli: Cli, droplet_ids: list[int]) -> None:
+    """It would take one more request; the table leaves the column out."""
+    one = str(droplet_ids[0])
+    assert cli("backups", one, "-f", "jsonl").lines[0]["droplet_name"] is None
+    assert cli("backups", one).out.split()[:2] == ["droplet", "backup"]
+
+
+def test_the_plan_changes_the_requests_and_not_the_results(cli: Cli, simulator: Simulator) -> None:
+    """Joined, only those are asked about by themselves that the listings leave open."""
+    exports = []
+    for plan, expected in (
+        ("joined", uncertain(simulator)),
+        ("per_droplet", set(names(simulator))),
+        ("auto", uncertain(simulator)),
+    ):
+        simulator.reset_log()
+        exports.append(by_id(cli("backups", "--plan", plan, "-f", "jsonl")))
+        assert asked(simulator) == expected
+    assert exports[0] == exports[1] == exports[2]
+
+
+def test_the_plan_changes_no_finding(cli: Cli, simulator: Simulator) -> None:
+    """Also where an image is missing, and where a Droplet cannot be asked about."""
+    first = next(iter(simulator.fleet.droplets.values()))
+    simulator.fleet.hide(first.backups[0].id, "images")
+    path = rf"/{first.id}/backups$"
+    simulator.faults.add(Fault.status(403), path=path, times=None)
+    found = []
+    for plan in ("joined", "per_droplet"):
+        lines = cli("audit", "--plan", plan, "-f", "jsonl").lines
+        found.append({line["droplet_id"]: (line["finding"], line["count"]) for line in lines})
+    assert found[0] == found[1]
+    assert found[0][first.id] == ("error", 0)
+    assert {finding for finding, _ in found[0].values()} > {"ok", "error", "never", "overdue"}
+
+
+@pytest.mark.parametrize("command", ["backups", "audit"])
+def test_a_dry_run_tells_the_cost_and_does_nothing(
+    cli: Cli, simulator: Simulator, command: str
+) -> None:
+    """Droplets, images, requests and time by each plan, and which is taken; no file is written."""
+    done = cli(command, "--dry-run", "-o", "out")
+    assert done.code == 0
+    heading, choice, _, titles, _, joined, each = done.out.splitlines()
+    assert heading.startswith("24 Droplets, ")
+    assert choice.startswith("auto takes joined: ")
+    assert titles.split() == ["plan", "requests", "at", "least", "chosen"]
+    assert (joined.split()[0], joined.split()[-1]) == ("joined", "yes")
+    assert each.split() == ["per_droplet", "25", "0", "s", "no"]
+    assert not asked(simulator)
+    assert len(simulator.requests) <= 3
+    assert list(cli.directory.iterdir()) == []
+
+
+def test_a_dry_run_for_machines(cli: Cli, simulator: Simulator) -> None:
+    """Json is what `plan_fleet` gives; csv has a row for each plan."""
+    plan = json.loads(cli("backups", "--dry-run", "-f", "json").out)
+    assert (plan["droplets"], plan["per_droplet_requests"], plan["choice"]) == (24, 25, "joined")
+    [line] = cli("backups", "--dry-run", "-f", "jsonl").lines
+    assert line == plan
+    rows = list(csv.DictReader(io.StringIO(cli("audit", "--dry-run", "-f", "csv").out)))
+    assert [(row["plan"], row["chosen"]) for row in rows] == [
+        ("joined", "true"),
+        ("per_droplet", "false"),
+    ]
+    assert rows[0]["requests"] == str(plan["joined_requests"])
+    assert {row["images"] for row in rows} == {str(plan["images"])}
+
+
+def test_a_dry_run_where_only_one_plan_is_possible(cli: Cli, simulator: Simulator) -> None:
+    """What is not known of the other one is left empty, and the reason is told."""
+    simulator.fleet.images_include_backups = False
+    done = cli("backups", "--dry-run")
+    assert "auto takes per_droplet: the private images of the account show no backups" in done.out
+    assert done.out.splitlines()[-2].split() == ["joined", "no"]
+
+
+def test_a_part_of_the_account(cli: Cli, simulator: Simulator) -> None:
+    """By a tag, of whatever type; or those without GPUs."""
+    simulator.fleet.add_droplet(SimulatedDroplet(7, "web-00", size=small(), tags=["env:prod"]))
+    droplets = simulator.fleet.droplets.values()
+    tagged = {droplet.id for droplet in droplets if "env:prod" in droplet.tags}
+    for command in ("backups", "audit"):
+        lines = cli(command, "--tag-name", "env:prod", "-f", "jsonl").lines
+        assert {line["droplet_id"] for line in lines} == tagged
+        [line] = cli(command, "--type", "droplets", "-f", "jsonl").lines
+        assert (line["droplet_id"], line["droplet_name"]) == (7, "web-00")
+        assert 7 not in {line["droplet_id"] for line in cli(command, "-f", "jsonl").lines}
+    [line] = cli("audit", "7", "-f", "jsonl").lines
+    assert line["finding"] == "disabled"
+
+
+def small() -> DropletSize:
+    """Give the size of a Droplet without a GPU."""
+    return DropletSize("s-2vcpu-4gb", 4096, 2, 80)
+
+
+def cut_off(cli: Cli, lines: int) -> Path:
+    """Give an export of which only the first lines are there."""
+    out = cli.directory / "out.jsonl"
+    cli("backups", "-f", "jsonl", "-o", "out.jsonl")
+    out.write_bytes(b"".join(out.read_bytes().splitlines(keepends=True)[:lines]))
+    cli.simulator.reset_log()
+    return out
+
+
+@pytest.mark.parametrize("plan", ["auto", "joined", "per_droplet"])
+def test_the_rest_of_an_export_is_asked_for_by_either_plan(
+    cli: Cli, simulator: Simulator, plan: str
+) -> None:
+    """Joining the account once more may take fewer requests; nothing is written twice."""
+    out = cut_off(cli, 4)
+    finished = {json.loads(line)["droplet_id"] for line in out.read_text().splitlines()}
+    done = cli("backups", "--resume", "out.jsonl", "--plan", plan)
+    assert done.code == 0
+    rest = set(names(simulator)) - finished
+    assert asked(simulator) == (rest if plan == "per_droplet" else uncertain(simulator))
+    assert done.told().startswith("20 Droplets · ")
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {line["droplet_id"]: line["droplet_name"] for line in lines} == names(simulator)
+    assert len(lines) == 24
+
+
+def test_a_whole_export_takes_one_look_at_the_account(cli: Cli, simulator: Simulator) -> None:
+    """There might be a new Droplet."""
+    cut_off(cli, 24)
+    assert cli("backups", "--resume", "out.jsonl").code == 0
+    assert [request.path for request in simulator.requests] == ["/v2/droplets"]
+
+
+def test_an_interrupted_join_names_what_is_known(cli: Cli, simulator: Simulator) -> None:
+    """As long as the images are read no Droplet is finished, and no file is left."""
+    simulator.faults.add(Fault.hold(), path="/v2/images$", after=1, times=None)
+    with cli.start("backups", "--plan", "joined", "-f", "json", "-o", "out") as process:
+        simulator.wait_for_sync(held=1)
+        interrupt(process)
+        done = ended(process)
+    assert (done.code, done.out) == (130, "")
+    told = done.told()
+    assert told.startswith("interrupted: 24 Droplets not listed: ")
+    assert {int(word) for word in told.rpartition(": ")[2].split(", ")} == set(names(simulator))
+    assert list(cli.directory.iterdir()) == []
+
+
+def test_a_deadline_before_anything_is_known(cli: Cli, simulator: Simulator) -> None:
+    """Then there are no Droplets to be named."""
+    simulator.faults.add(Fault.hold(), path="/v2/droplets$", times=None)
+    done = cli("backups", "--deadline", "1s")
+    assert (done.code, done.out) == (3, "")
+    assert done.told() == "the deadline passed: nothing was listed"
