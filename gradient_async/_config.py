@@ -13,6 +13,7 @@ import attrs
 from ._http import (
     Timeout,
     checked_count,
+    checked_headers,
     checked_seconds,
 )
 from ._pacing import RateLimit
@@ -152,8 +153,8 @@ class Config:
 
         Raises:
             ConfigurationError: See `AccessToken.checked` and `checked_base_url`.
-            TypeError: A number is none.
-            ValueError: A number is out of its range.
+            TypeError: A number is none, or headers are none.
+            ValueError: A number is out of its range, or a header cannot be sent.
         """
         given: dict[str, Any] = {
             **options,
@@ -169,7 +170,7 @@ class Config:
             "max_response_bytes": checked_count(
                 "max_response_bytes", options["max_response_bytes"]
             ),
-            "default_headers": dict(options["default_headers"] or {}),
+            "default_headers": checked_headers("default_headers", options["default_headers"]),
             "default_query": dict(options["default_query"] or {}),
         }
         return cls(**given)

@@ -5,6 +5,7 @@ Nothing here does I/O, so all of it can be tested without a loop and without a s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -33,6 +34,7 @@ __all__ = [
     "Timeout",
     "checked_count",
     "checked_droplet_id",
+    "checked_headers",
     "checked_seconds",
     "failed_response",
     "paging_query",
@@ -162,6 +164,41 @@ class Headers(Mapping[str, str]):
 
     def __repr__(self) -> str:
         return f"Headers({self._headers!r})"
+
+
+_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_NO_HEADER_VALUE: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_FRAMING: Final = frozenset({"content-length", "host", "transfer-encoding"})
+
+
+def checked_headers(name: str, headers: Mapping[str, str] | None) -> dict[str, str]:
+    """Give headers that can be sent. What is wrong is told without the value, often a secret.
+
+    Raises:
+        TypeError: They are no mapping, or a name or a value is no ``str``.
+        ValueError: A name or a value has a character that it cannot have, or a header is one of
+            those that say where a request ends and which server it is for.
+    """
+    if headers is None:
+        return {}
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"{name} must be a mapping, got {type(headers).__name__}")
+    for header, value in headers.items():
+        _check_header(name, header, value)
+    return dict(headers)
+
+
+def _check_header(name: str, header: object, value: object) -> None:
+    if not isinstance(header, str):
+        raise TypeError(f"{name} must have str as names, got {header!r}")
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: {header} must be a str, got {type(value).__name__}")
+    if not _HEADER_NAME.fullmatch(header):
+        raise ValueError(f"{name}: {header!r} is no name of a header")
+    if _NO_HEADER_VALUE.search(value):
+        raise ValueError(f"{name}: {header} has a character that no header can have")
+    if header.lower() in _FRAMING:
+        raise ValueError(f"{name}: {header} cannot be set")
 
 
 @attrs.define  # not frozen, as `Endpoint`

@@ -28,6 +28,7 @@ from ._http import (
     Response,
     Timeout,
     checked_count,
+    checked_headers,
     checked_seconds,
     failed_response,
     query_string,
@@ -47,6 +48,13 @@ T = TypeVar("T")
 MAX_REDIRECTS: Final = 5
 WIRE_FAILURES: Final = (aiohttp.ClientError, OSError, EOFError)
 """What aiohttp raises when the other side, or the way there, is at fault."""
+UNSENT: Final = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
+"""Those of them before which nothing is sent."""
 USER_AGENT: Final = f"gradient-async/{__version__}"
 
 
@@ -67,9 +75,10 @@ class _Call:
         query = query_string(config.default_query, endpoint.query, options.get("extra_query"))
         self.url: str = f"{config.base_url}{endpoint.path}{query}"
         extra_headers = options.get("extra_headers")
-        self.headers: Mapping[str, str] = (
-            _merged_headers(headers, extra_headers, self.token) if extra_headers else headers
-        )
+        if extra_headers is not None:
+            extra_headers = checked_headers("extra_headers", extra_headers)
+            headers = _merged_headers(headers, extra_headers, self.token)
+        self.headers: Mapping[str, str] = headers
         self.timeout: Timeout = Timeout.of(options.get("timeout", config.timeout))
         self.max_retries: int = config.max_retries
         if "max_retries" in options:
@@ -378,10 +387,10 @@ class Transport:
             )
         except BaseException as error:
             here.slots.release()
-            if isinstance(error, aiohttp.ClientConnectorError):
-                self.pacer.give_back()
-            else:
+            if _may_have_been_sent(error):
                 self.pacer.finish(sent_at, None)
+            else:
+                self.pacer.give_back()
             raise
         limits = RateLimitHeaders(raw.headers, time.time())
         if raw.status == 429:
@@ -403,6 +412,13 @@ class Transport:
         if call.patience is not None:
             call.patience = max(0.0, call.patience - (sent_at - asked_at))
         return sent_at
+
+
+def _may_have_been_sent(error: BaseException) -> bool:
+    """Tell whether the server may have counted the request that ended in an error."""
+    if isinstance(error, UNSENT):
+        return False
+    return isinstance(error, WIRE_FAILURES) or not isinstance(error, Exception)
 
 
 @lru_cache(maxsize=64)

@@ -192,7 +192,7 @@ async def test_content_type_does_not_matter(
 
 def outcome(cls: type[Model], content: bytes) -> Model | APIResponseValidationError:
     """Decode a body as the client does, and give the error if it is one."""
-    transport = AsyncGradient("token-of-test", base_url="https://h.test")._transport
+    transport = AsyncGradient("token-of-this-test", base_url="https://h.test")._transport
     response = Response("GET", "https://h.test/v2/x", 200, {}, content)
     try:
         return transport.decoded(Endpoint(cls, "/v2/x", droplet_id=7), response)
@@ -232,10 +232,10 @@ def test_any_bytes_are_an_answer_or_an_error(cls: type[Model], content: bytes) -
 @pytest.mark.parametrize(
     ("cls", "content"),
     [
-        *((cls, b'"token-of-test"') for cls in ANSWERS),
-        (BackupListPoliciesResponse, b'{"policies": {"token-of-test": 1}, "meta": {}}'),
-        (BackupListResponse, b'{"meta": {}, "backups": [{"created_at": "token-of-test"}]}'),
-        (BackupListResponse, b"<p>token-of-test</p>"),
+        *((cls, b'"token-of-this-test"') for cls in ANSWERS),
+        (BackupListPoliciesResponse, b'{"policies": {"token-of-this-test": 1}, "meta": {}}'),
+        (BackupListResponse, b'{"meta": {}, "backups": [{"created_at": "token-of-this-test"}]}'),
+        (BackupListResponse, b"<p>token-of-this-test</p>"),
     ],
 )
 def test_token_in_a_body_is_masked(cls: type[Model], content: bytes) -> None:
@@ -243,7 +243,7 @@ def test_token_in_a_body_is_masked(cls: type[Model], content: bytes) -> None:
     error = outcome(cls, content)
     assert isinstance(error, APIResponseValidationError)
     assert "***" in str(error)
-    assert "token-of-test" not in f"{error!s}{error!r}{vars(error)}"
+    assert "token-of-this-test" not in f"{error!s}{error!r}{vars(error)}"
 
 
 @pytest.mark.parametrize("method", ["list_many", "list_fleet"])

@@ -154,6 +154,57 @@ async def test_token_cannot_be_replaced_by_a_header(
     ]
 
 
+BAD_HEADERS: list[tuple[Any, type[Exception], str]] = [
+    ({"X-Team": "a\r\nX-Evil: b"}, ValueError, "X-Team has a character that no header can have"),
+    ({"X-Team": "a\x00"}, ValueError, "X-Team has a character"),
+    ({"X-Team": "\ud800"}, ValueError, "X-Team has a character"),
+    ({"X-Team\r\nX-Evil": "a"}, ValueError, "is no name of a header"),
+    ({"Authorization ": "Bearer other"}, ValueError, "'Authorization ' is no name"),
+    ({"X-Te\u00e4m": "a"}, ValueError, "is no name of a header"),
+    ({"": "a"}, ValueError, "'' is no name of a header"),
+    ({"Content-Length": "5"}, ValueError, "Content-Length cannot be set"),
+    ({"transfer-encoding": "chunked"}, ValueError, "transfer-encoding cannot be set"),
+    ({"HOST": "elsewhere.test"}, ValueError, "HOST cannot be set"),
+    ({"X-Team": 5}, TypeError, "X-Team must be a str, got int"),
+    ({"X-Team": None}, TypeError, "X-Team must be a str, got NoneType"),
+    ({"X-Team": b"a"}, TypeError, "X-Team must be a str, got bytes"),
+    ({5: "a"}, TypeError, "must have str as names, got 5"),
+    ("X-Team: a", TypeError, "must be a mapping, got str"),
+    ([("X-Team", "a")], TypeError, "must be a mapping, got list"),
+    ([], TypeError, "must be a mapping, got list"),
+]
+
+
+@pytest.mark.parametrize(("headers", "error", "problem"), BAD_HEADERS, ids=repr)
+async def test_headers_that_cannot_be_sent(
+    make_client: MakeClient,
+    simulator: Simulator,
+    droplet_id: int,
+    headers: Any,
+    error: type[Exception],
+    problem: str,
+) -> None:
+    """They are refused by name where they are given; nothing is sent, no place is taken."""
+    client = make_client()
+    with pytest.raises(error, match=f"extra_headers.*{problem}"):
+        await client.backups.list(droplet_id, extra_headers=headers)
+    assert client.rate_limit.windows[0].used == simulator.received == 0
+    for configure in (make_client, client.copy):
+        with pytest.raises(error, match=f"default_headers.*{problem}"):
+            configure(default_headers=headers)
+
+
+async def test_headers_that_can_be_sent(
+    client: AnyClient, simulator: Simulator, droplet_id: int
+) -> None:
+    """Every other name and text is sent as it is."""
+    headers = {"x!#$%&'*+-.^_`|~": "a\tb", "X-Empty": "", "X-Text": "\u00e4 \u20ac"}
+    await client.backups.list(droplet_id, extra_headers=headers)
+    await client.backups.list(droplet_id, extra_headers={})
+    sent = simulator.requests[0].headers
+    assert {name: sent[name] for name in headers} == headers
+
+
 async def test_query_of_client_and_call(
     make_client: MakeClient, simulator: Simulator, droplet_id: int
 ) -> None:

@@ -127,6 +127,25 @@ async def test_own_session_whose_kept_connection_ends(
     assert len(simulator.requests) == 5
 
 
+async def test_request_that_is_never_sent_takes_no_place(
+    simulator: Simulator, droplet_id: int
+) -> None:
+    """What fails before anything is sent is not counted in the rate limit."""
+
+    async def refuse(*_: Any) -> None:
+        raise ZeroDivisionError
+
+    tracing = aiohttp.TraceConfig()
+    tracing.on_request_start.append(refuse)
+    async with aiohttp.ClientSession(trace_configs=[tracing]) as session:
+        client = client_of(simulator, session=session)
+        with pytest.raises(ZeroDivisionError):
+            await client.gpu_droplets.backups.list(droplet_id)
+    with pytest.raises(RuntimeError, match="Session is closed"):
+        await client.gpu_droplets.backups.list(droplet_id)
+    assert client.rate_limit.windows[0].used == simulator.received == 0
+
+
 async def test_function_that_makes_a_session(
     make_client: MakeClient, simulator: Simulator, droplet_id: int
 ) -> None:

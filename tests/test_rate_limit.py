@@ -257,11 +257,11 @@ class TestWaiting:
         self, make_client: MakeClient, simulator: Simulator, ids: list[int], delays: list[float]
     ) -> None:
         """A 429 between two failures takes none of the tries that ``max_retries`` allows."""
-        for fault in (Fault.status(503), Fault.rate_limited(0), Fault.drop("request")):
+        for fault in (Fault.status(503), Fault.rate_limited(0), Fault.status(502)):
             simulator.faults.add(fault)
         client = make_client(max_retries=2)
         assert (await client.backups.list(ids[0])).backups
-        assert [request.status for request in simulator.requests] == [503, 429, 0, 200]
+        assert [request.status for request in simulator.requests] == [503, 429, 502, 200]
         assert len(delays) == 2
 
     @server(limits=None)
