@@ -7,12 +7,14 @@ import json
 import pickle
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import import_module
+from inspect import signature
 
 import attrs
 import pytest
 
 from gradient_async import errors, types
 from gradient_async._structure import decode
+from gradient_async.resources import AsyncBackupsResource
 from gradient_async.types import (
     Backup,
     BackupListResponse,
@@ -24,6 +26,7 @@ from gradient_async.types import (
     PageLinks,
     Pages,
     Policy,
+    gpu_droplets,
 )
 
 MOMENT = datetime(2026, 9, 1, 0, 0, tzinfo=UTC)
@@ -67,6 +70,11 @@ POLICY = BackupRetrievePolicyResponse(
             "types.shared",
             ["MetaProperties", "PageLinks", "ForwardLinks", "BackwardLinks"],
         ),
+        ("types.shared.backward_links", ["BackwardLinks"]),
+        ("types.shared.droplet_next_backup_window", ["DropletNextBackupWindow"]),
+        ("types.shared.forward_links", ["ForwardLinks"]),
+        ("types.shared.meta_properties", ["MetaProperties"]),
+        ("types.shared.page_links", ["PageLinks", "Pages"]),
     ],
 )
 def test_nested_import_paths(module: str, names: list[str]) -> None:
@@ -74,6 +82,17 @@ def test_nested_import_paths(module: str, names: list[str]) -> None:
     found = import_module(f"gradient_async.{module}")
     for name in names:
         assert getattr(found, name) is getattr(types, name)
+
+
+@pytest.mark.parametrize("name", ["list", "list_policies"])
+def test_parameters_have_a_class(name: str) -> None:
+    """What the official SDK calls the parameters of a method is what the method takes."""
+    module = import_module(f"gradient_async.types.gpu_droplets.backup_{name}_params")
+    [params] = (getattr(module, public) for public in module.__all__)
+    assert getattr(gpu_droplets, params.__name__) is params
+    parameters = signature(getattr(AsyncBackupsResource, name)).parameters
+    keywords = {key for key, value in parameters.items() if value.kind is value.KEYWORD_ONLY}
+    assert params.__optional_keys__ == keywords == {"page", "per_page"}
 
 
 def test_public_names_are_sorted_and_exist() -> None:

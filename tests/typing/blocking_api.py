@@ -33,6 +33,7 @@ from gradient_async.types import (
     DropletListResponse,
     Policy,
 )
+from gradient_async.types.gpu_droplets import BackupListParams
 
 
 class Special(Gradient):
@@ -70,6 +71,8 @@ def methods(client: Gradient) -> None:
     backups = client.gpu_droplets.backups
     assert_type(backups.list(1), BackupListResponse)
     assert_type(backups.list(droplet_id=1, page=2, per_page=200), BackupListResponse)
+    which: BackupListParams = {"page": 2, "per_page": 200}
+    assert_type(backups.list(1, **which), BackupListResponse)
     assert_type(backups.list_policies(page=1, per_page=1), BackupListPoliciesResponse)
     assert_type(backups.list_supported_policies(), BackupListSupportedPoliciesResponse)
     assert_type(backups.retrieve_policy(1), BackupRetrievePolicyResponse)

@@ -1,0 +1,5 @@
+"""The path of the official SDK to `ForwardLinks`."""
+
+from . import ForwardLinks
+
+__all__ = ["ForwardLinks"]
