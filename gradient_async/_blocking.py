@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import types
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from itertools import islice
-from typing import Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from ._fan_out import FanOut, IdSource
 from ._portal import Portal, detached
@@ -21,8 +21,12 @@ from ._stream import ResultStream
 
 __all__ = ["BlockingContext", "BlockingFanOut", "BlockingIterator", "Feed", "fed", "plain"]
 
+R = TypeVar("R")
 S = TypeVar("S")
 T = TypeVar("T")
+
+MOMENT: Final = 0.01
+"""Seconds that IDs are asked for before the results are looked at: they may come slowly."""
 
 
 def plain(_: Portal, value: T) -> T:
@@ -124,14 +128,29 @@ class Feed(IdSource):
         self._arrived = asyncio.Event()
         self._unanswered = 0
         self._ended = False
+        self._error: Exception | None = None
 
-    def fetch(self) -> None:
-        """Ask for as many IDs as there is room for; in the calling thread."""
-        if not self._ended:
-            for droplet_id in islice(self._ids, self._ahead - self._unanswered):
-                self._unanswered += 1
-                self._waiting.append(droplet_id)
-            self._ended = self._unanswered < self._ahead
+    def fetch(self) -> bool:
+        """Ask for IDs while there is room, and no longer than a moment; in the calling thread.
+
+        Gives whether there is nothing to do now but to wait for answers.
+        """
+        until = time.monotonic() + MOMENT
+        while not self._ended and self._unanswered < self._ahead:
+            self._fetch_one()
+            if time.monotonic() > until:
+                return self._ended
+        return True
+
+    def _fetch_one(self) -> None:
+        try:
+            self._waiting.append(next(self._ids))
+            self._unanswered += 1
+        except StopIteration:
+            self._ended = True
+        except Exception as error:  # raised when what was asked before is answered
+            self._error = error
+            self._ended = True
 
     def tell(self) -> None:
         """Let what waits for an ID look for it; on the loop."""
@@ -143,6 +162,8 @@ class Feed(IdSource):
 
     async def __anext__(self) -> int:
         while not self._waiting:
+            if self._error is not None:
+                raise self._error
             if self._ended:
                 raise StopAsyncIteration
             self._arrived.clear()
@@ -192,11 +213,13 @@ class BlockingFanOut(BlockingIterator[T]):
     def _batch(self) -> list[T]:
         if self._feed is None:
             return super()._batch()
-        self._feed.fetch()
-        batch = self._portal.run(detached(partial(self._take, self._feed)))
+        batch = None
+        while batch is None:
+            take = self._fan_out.take if self._feed.fetch() else self._fan_out.poll
+            batch = self._portal.run(detached(partial(self._fed, self._feed, take)))
         self._feed.answered(len(batch))
         return batch
 
-    async def _take(self, feed: Feed) -> list[T]:
+    async def _fed(self, feed: Feed, take: Callable[[], Coroutine[Any, Any, R]]) -> R:
         feed.tell()
-        return await self._fan_out.take()
+        return await take()

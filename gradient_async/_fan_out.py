@@ -73,22 +73,32 @@ class _Source:
         self._sync = iter(()) if isinstance(ids, AsyncIterable) else iter(ids)
         self._taken = 0
         self.ended = False
+        self.error: BaseException | None = None
 
     async def next(self) -> int | None:
         """Give the next ID, ``None`` at the end."""
         async with self._lock:
-            if self.ended:
-                droplet_id = _END
-            elif self._async is None:
-                droplet_id = next(self._sync, _END)
-            else:
-                droplet_id = await anext(self._async, _END)
-        if droplet_id is _END:
+            droplet_id: int | None = None if self.ended else await self._next()
+        if droplet_id is None:
             self.ended = True
             return None
         self._taken += 1
         self.ended = isinstance(self._ids, Collection) and self._taken >= len(self._ids)
-        return checked_droplet_id(droplet_id)
+        return droplet_id
+
+    async def _next(self) -> int | None:
+        """Give what comes next. An error of the IDs is their end; the run raises it at its own."""
+        try:
+            if self._async is None:
+                droplet_id = next(self._sync, _END)
+            else:
+                droplet_id = await anext(self._async, _END)
+            return None if droplet_id is _END else checked_droplet_id(droplet_id)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self.error = error
+            return None
 
     def rest(self) -> Iterable[int]:
         """Give the IDs that were not handed out, as far as they can be told without taking them."""
@@ -150,6 +160,7 @@ class _Run(Generic[R]):
         self.source = _Source(ids)
         self.ready = ready
         self.error: BaseException | None = None
+        self.left = False
         self.workers: set[asyncio.Task[None]] = set()
         self.in_work: Counter[int] = Counter()
         # One place for each ID that was taken and whose answer was not.
@@ -160,7 +171,8 @@ class _Run(Generic[R]):
         self._news: asyncio.Future[None] | None = None
 
     def add_worker(self) -> None:
-        if len(self.workers) < self._concurrency and self.error is None:
+        over = self.left or self.source.ended or self.error is not None
+        if len(self.workers) < self._concurrency and not over:
             worker = asyncio.create_task(self._work())
             self.workers.add(worker)
             worker.add_done_callback(self._worker_ended)
@@ -191,8 +203,10 @@ class _Run(Generic[R]):
             await self.room.acquire()
             droplet_id = await self.source.next()
             if droplet_id is None:
+                self.room.release()
                 return
-            self.add_worker()
+            # Not at once: an eager task would begin within this one, and the next within that.
+            asyncio.get_running_loop().call_soon(self.add_worker)
             await self._answer(droplet_id)
 
     async def _answer(self, droplet_id: int) -> None:
@@ -282,7 +296,10 @@ class FanOut(ResultStream[R]):
     def _tasks(self) -> Iterable[asyncio.Task[Any]]:
         if self._alarm is not None:
             self._alarm.cancel()
-        return () if self._run is None else tuple(self._run.workers)
+        if self._run is None:
+            return ()
+        self._run.left = True
+        return tuple(self._run.workers)
 
     async def aclose(self) -> None:
         """Cancel what is being asked, and wait until it has ended.
@@ -306,9 +323,19 @@ class FanOut(ResultStream[R]):
             if run.error is not None:
                 raise run.error
             if not run.workers and run.complete:
+                if run.source.error is not None:
+                    raise run.source.error
                 return False
             await run.news()
         return True
+
+    async def poll(self) -> list[R] | None:
+        """Begin, and take the results that are there, without waiting; ``None`` for not yet any."""
+        if self._run is None and not self._closed:
+            self._start()
+        await asyncio.sleep(0)
+        over = self._closed or (self._run is not None and self._run.error is not None)
+        return await self.take() if self._ready or over else None
 
     def _start(self) -> _Run[R]:
         self._run = run = _Run(self._ids, self._ask, self._concurrency, self._ready)

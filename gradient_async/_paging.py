@@ -27,10 +27,17 @@ MAX_LOOKS: Final = 3
 
 @attrs.frozen
 class Page(Generic[T]):
-    """One page: its items, and the number of items over all pages, where the answer names it."""
+    """One page of a listing.
+
+    Attributes:
+        items: Its items.
+        total: The number of items over all pages, where the answer names it.
+        has_next: Whether the answer names a next page.
+    """
 
     items: Sequence[T]
     total: int | None
+    has_next: bool = False
 
 
 class PagePlan:
@@ -59,8 +66,8 @@ class PagePlan:
         self._keys: set[Hashable] = set()
         self._totals: list[int] = []
 
-    def add(self, keys: Sequence[Hashable], total: int | None) -> None:
-        """Take the page that comes next in order: the keys of its items, and its total."""
+    def add(self, keys: Sequence[Hashable], total: int | None, *, has_next: bool = False) -> None:
+        """Take the page that comes next in order: the keys of its items, and what it tells."""
         self.read += 1
         known = len(self._keys)
         self._keys.update(keys)
@@ -69,7 +76,7 @@ class PagePlan:
         if len(self._keys) == known:
             self.last = self.read  # the end, or a server that takes no notice of the number
         elif total is None or total < len(self._keys):
-            self.last = self.read + (len(keys) >= self._per_page)
+            self.last = self.read + (has_next or len(keys) >= self._per_page)
         else:
             if self.read == 1 and len(keys) < min(total, self._per_page):
                 self._page_size = len(keys)  # a server that caps `per_page` lower
@@ -155,7 +162,7 @@ class Listing(ResultStream[T]):
 
     def _add(self, page: Page[T]) -> None:
         keys = [self._source.key(item) for item in page.items]
-        self._plan.add(keys, page.total)
+        self._plan.add(keys, page.total, has_next=page.has_next)
         for key, item in zip(keys, page.items, strict=True):
             if key not in self._given:
                 self._given.add(key)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import sys
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from itertools import cycle, islice
@@ -279,18 +280,28 @@ class TestErrorsOfTheIds:
     async def test_an_error_of_the_iterable_is_raised(
         self, fail: Callable[..., Any], error: BaseException
     ) -> None:
-        """What was ready is given, then the error itself is raised and the rest is cancelled."""
+        """What was asked before is answered and given, then the error itself is raised."""
         questions, given = Questions(held=True), list[int]()
         async with nothing_left():
             results = FanOut(fail([1, 2, 3], error), questions.ask, concurrency=4)
             reading = asyncio.create_task(collect(results, given))
-            await settle(1)
-            questions.let(*questions._answers)
+            await settle()
+            assert questions.under_way == 3
+            questions.let(1, 2, 3)
             with pytest.raises(type(error)) as caught:
                 await reading
         assert caught.value is error
-        assert questions.under_way == 0
-        assert sorted([*given, *results.missing]) == [1, 2, 3]
+        assert (sorted(given), results.missing) == ([1, 2, 3], ())
+
+    @pytest.mark.skipif(sys.version_info < (3, 12), reason="asyncio has no eager tasks")
+    @pytest.mark.parametrize("concurrency", [1, 5, 2_000])
+    async def test_eager_tasks(self, concurrency: int) -> None:
+        """On a loop whose tasks begin at once the run is the same: bounded, and it ends."""
+        asyncio.get_running_loop().set_task_factory(getattr(asyncio, "eager_task_factory"))  # noqa: B009
+        questions = Questions()
+        results = await collect(FanOut(range(1, 3_000), questions.ask, concurrency=concurrency))
+        assert sorted(results) == list(range(1, 3_000))
+        assert questions.most <= concurrency
 
     async def test_an_iteration_that_ended_in_an_error_cannot_go_on(self) -> None:
         """It says so, instead of passing for one that is complete."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from itertools import combinations, product
 from typing import Any
@@ -500,8 +501,36 @@ class TestOverSockets:
         assert got == list(fleet.droplets)
         assert simulator.received == 50
 
+    async def test_without_a_total_a_next_page_is_read(self) -> None:
+        """A server that caps the pages and names no total, but a next page, shows all of them."""
+        fleet = Fleet.uniform(1, backups=45)
+        with Simulator(fleet) as simulator:
+            for number in range(1, 6):
+                ids = range(20 * number - 19, min(20 * number, 45) + 1)
+                body = page_body(ids, None, has_next=number < 3)
+                simulator.faults.add(body, query={"page": number}, times=None)
+            async with far_client(simulator) as client:
+                backups = client.gpu_droplets.backups
+                got = [backup.id async for backup in backups.iter_backups(only(simulator))]
+                [result] = await collect(backups.list_many([only(simulator)]))
+        assert got == [backup.id for backup in result.backups] == list(range(1, 46))
+        assert simulator.received == 6
 
-def page_body(ids: Sequence[int], total: int | None) -> Fault:
+    @pytest.mark.parametrize("key", ["abc", "", "1_0", "-1"])
+    async def test_policy_under_a_key_that_is_no_id(self, key: str) -> None:
+        """It is an error of the answer, and names the place."""
+        body = json.dumps({"policies": {key: {"droplet_id": 1}}, "meta": {"total": 1}}).encode()
+        with Simulator(Fleet.uniform(3, backups=0)) as simulator:
+            simulator.faults.add(Fault.body(body), path="/policies$", times=None)
+            async with far_client(simulator) as client:
+                with pytest.raises(APIResponseValidationError) as caught:
+                    await collect(client.gpu_droplets.backups.iter_policies())
+                results = await collect(client.gpu_droplets.backups.list_fleet(plan="joined"))
+        assert caught.value.path == f"$.policies[{key!r}]"
+        assert [result.error for result in results] == [None] * 3
+
+
+def page_body(ids: Sequence[int], total: int | None, *, has_next: bool = False) -> Fault:
     """An answer with these backups, whatever page is asked for."""
     one = (
         '{{"id":{},"name":"n","regions":[],"created_at":"2026-01-01T00:00:00Z",'
@@ -509,7 +538,8 @@ def page_body(ids: Sequence[int], total: int | None) -> Fault:
     )
     backups = ",".join(one.format(backup_id) for backup_id in ids)
     meta = "" if total is None else f'"total":{total}'
-    return Fault.body(f'{{"backups":[{backups}],"links":{{}},"meta":{{{meta}}}}}'.encode())
+    links = '"pages":{"next":"https://api/next"}' if has_next else ""
+    return Fault.body(f'{{"backups":[{backups}],"links":{{{links}}},"meta":{{{meta}}}}}'.encode())
 
 
 def test_the_client_is_typed() -> None:

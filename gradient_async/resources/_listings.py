@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, Literal, TypeAlias, TypeVar
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
 
 from .._http import MAX_PER_PAGE, Endpoint, RequestOptions, checked_droplet_id, paging_query
 from .._paging import Page, Paged
+from ..errors import APIResponseValidationError
 from ..types import (
     Backup,
     BackupListPoliciesResponse,
@@ -16,6 +17,7 @@ from ..types import (
     Policy,
 )
 from ..types._images import Image, ImageListResponse
+from ..types.shared import MetaProperties, PageLinks
 
 __all__ = [
     "DropletType",
@@ -29,6 +31,22 @@ __all__ = [
     "policies_endpoint",
 ]
 
+
+class Answer(Protocol):
+    """The answer of a listing."""
+
+    @property
+    def meta(self) -> MetaProperties:
+        """The total."""
+        ...
+
+    @property
+    def links(self) -> PageLinks | None:
+        """The pages before and after."""
+        ...
+
+
+A = TypeVar("A", bound=Answer)
 T = TypeVar("T")
 DropletType: TypeAlias = Literal["gpus", "droplets"]
 Get: TypeAlias = Callable[[Endpoint[Any], RequestOptions], Coroutine[Any, Any, Any]]
@@ -78,30 +96,32 @@ def droplets_endpoint(
     return Endpoint(DropletListResponse, "/v2/droplets", query)
 
 
+def images_endpoint(page: int) -> Endpoint[ImageListResponse]:
+    """``GET /v2/images?private=true``."""
+    query = {"private": True, **paging_query(page, MAX_PER_PAGE)}
+    return Endpoint(ImageListResponse, "/v2/images", query)
+
+
 def backups_of(get: Get, droplet_id: int, options: RequestOptions) -> Paged[Backup]:
     """Give the backups of a Droplet."""
-
-    async def fetch(number: int) -> Page[Backup]:
-        answer: BackupListResponse = await get(
-            backups_endpoint(droplet_id, number, MAX_PER_PAGE), options
-        )
-        return Page(answer.backups, answer.meta.total)
-
-    path = backups_endpoint(droplet_id, 1, None).path
-    return Paged(path, fetch, lambda backup: backup.id, droplet_id)
+    return _paged(
+        get,
+        options,
+        lambda page: backups_endpoint(droplet_id, page, MAX_PER_PAGE),
+        lambda answer: answer.backups,
+        lambda backup: backup.id,
+    )
 
 
 def policies(get: Get, options: RequestOptions) -> Paged[tuple[int, Policy]]:
     """Give the policies of all Droplets, with the ID of each."""
-
-    async def fetch(number: int) -> Page[tuple[int, Policy]]:
-        answer: BackupListPoliciesResponse = await get(
-            policies_endpoint(number, MAX_PER_PAGE), options
-        )
-        items = [(int(droplet_id), policy) for droplet_id, policy in answer.policies.items()]
-        return Page(items, answer.meta.total)
-
-    return Paged(policies_endpoint(1, None).path, fetch, lambda item: item[0])
+    return _paged(
+        get,
+        options,
+        lambda page: policies_endpoint(page, MAX_PER_PAGE),
+        lambda answer: [(_as_id(key), policy) for key, policy in answer.policies.items()],
+        lambda item: item[0],
+    )
 
 
 def droplets(
@@ -116,24 +136,54 @@ def droplets(
     Raises:
         ValueError: See `droplets_endpoint`.
     """
-    path = droplets_endpoint(type, tag_name, name, 1, None).path
-
-    async def fetch(number: int) -> Page[Droplet]:
-        endpoint = droplets_endpoint(type, tag_name, name, number, MAX_PER_PAGE)
-        answer: DropletListResponse = await get(endpoint, options)
-        return Page(answer.droplets, answer.meta.total)
-
-    return Paged(path, fetch, lambda droplet: droplet.id)
+    return _paged(
+        get,
+        options,
+        lambda page: droplets_endpoint(type, tag_name, name, page, MAX_PER_PAGE),
+        lambda answer: answer.droplets,
+        lambda droplet: droplet.id,
+    )
 
 
 def images(get: Get, options: RequestOptions) -> Paged[Image]:
-    """Give the private images of the account: ``GET /v2/images?private=true``."""
+    """Give the private images of the account."""
+    return _paged(
+        get,
+        options,
+        images_endpoint,
+        lambda answer: answer.images,
+        lambda image: image.id,
+    )
 
-    async def fetch(number: int) -> Page[Image]:
-        query = {"private": True, **paging_query(number, MAX_PER_PAGE)}
-        answer: ImageListResponse = await get(
-            Endpoint(ImageListResponse, "/v2/images", query), options
-        )
-        return Page(answer.images, answer.meta.total)
 
-    return Paged("/v2/images", fetch, lambda image: image.id)
+def _paged(
+    get: Get,
+    options: RequestOptions,
+    endpoint: Callable[[int], Endpoint[A]],
+    items: Callable[[A], Sequence[T]],
+    key: Callable[[T], Hashable],
+) -> Paged[T]:
+    """Give a listing from what gives the endpoint of each of its pages, and the items of one."""
+    first = endpoint(1)
+
+    async def fetch(number: int) -> Page[T]:
+        answer: A = await get(endpoint(number), options)
+        links = answer.links
+        more = links is not None and links.pages is not None and links.pages.next is not None
+        return Page(items(answer), answer.meta.total, more)
+
+    return Paged(first.path, fetch, key, first.droplet_id)
+
+
+def _as_id(key: str) -> int:
+    """Read the key of a policy.
+
+    Raises:
+        APIResponseValidationError: It is no ID.
+    """
+    if key.isascii() and key.isdigit():
+        return int(key)
+    where = f"$.policies[{key!r}]"
+    raise APIResponseValidationError(
+        f"the key of a policy is no Droplet ID: {where}", path=where, response=None
+    )

@@ -3,7 +3,7 @@
 import attrs
 
 from ._model import AwareDatetime, Model
-from .shared import MetaProperties
+from .shared import MetaProperties, PageLinks
 
 __all__ = ["Image", "ImageListResponse"]
 
@@ -27,3 +27,4 @@ class ImageListResponse(Model):
 
     meta: MetaProperties
     images: list[Image] = attrs.field(factory=list)
+    links: PageLinks | None = None

@@ -18,6 +18,7 @@ from gradient_async import (
     RateLimit,
     _portal,
 )
+from gradient_async._blocking import MOMENT
 from gradient_async.testing import Fault, Fleet, Simulator
 
 from .helpers import Call, until
@@ -312,8 +313,8 @@ def test_no_id_of_an_iterator_is_lost(client: Gradient, simulator: Simulator, fl
 
 
 def test_iterator_that_fails(client: Gradient, fleet: Fleet) -> None:
-    """An iterator's own error is raised as it is, and the IDs that it gave before are named."""
-    asked = list(fleet.droplets)[:4]
+    """What it gave before is answered and given, then the iterator's own error is raised."""
+    asked, taken = list(fleet.droplets)[:4], list[int]()
 
     def ids() -> Iterator[int]:
         yield from asked
@@ -321,8 +322,23 @@ def test_iterator_that_fails(client: Gradient, fleet: Fleet) -> None:
 
     results = client.gpu_droplets.backups.list_many(ids(), concurrency=5)
     with pytest.raises(LookupError, match="no more rows"):
-        list(results)
-    assert set(results.missing) == set(asked)
+        taken.extend(result.droplet_id for result in results)
+    assert (sorted(taken), results.missing) == (sorted(asked), ())
+
+
+def test_iterator_that_is_slow(client: Gradient, simulator: Simulator, fleet: Fleet) -> None:
+    """Droplets are asked about while the iterator still looks for more."""
+    asked = list(fleet.droplets)[:8]
+
+    def ids() -> Iterator[int]:
+        for droplet_id in asked:
+            threading.Event().wait(2 * MOMENT)  # this is how slow it is
+            if droplet_id == asked[-1]:
+                simulator.wait_for_sync(lambda simulator: simulator.received >= 3)
+            yield droplet_id
+
+    results = list(client.gpu_droplets.backups.list_many(ids()))
+    assert sorted(result.droplet_id for result in results) == sorted(asked)
 
 
 def test_progress(client: Gradient, simulator: Simulator, droplet_id: int) -> None:
