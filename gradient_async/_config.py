@@ -50,7 +50,9 @@ class ClientOptions(TypedDict, total=False):
     timeout: float | Timeout | None
     max_retries: int
     default_headers: Mapping[str, str] | None
+    set_default_headers: Mapping[str, str] | None
     default_query: Mapping[str, object] | None
+    set_default_query: Mapping[str, object] | None
     rate_limit: RateLimit | None
     max_rate_limit_wait: float | None
     max_response_bytes: int
@@ -180,6 +182,7 @@ class Config:
 
         Raises:
             TypeError: There is no such setting.
+            ValueError: Defaults are to be added to, and replaced.
         """
         if unknown := changes.keys() - ClientOptions.__optional_keys__:
             raise TypeError(f"there is no keyword {', '.join(map(repr, sorted(unknown)))}")
@@ -188,13 +191,29 @@ class Config:
             for field in attrs.fields(Config)
             if field.name != "access_token"
         }
-        token = changes.pop("access_token", None)
-        if changes.get("base_url") is None:  # which would lead to another server
-            changes.pop("base_url", None)
+        given: dict[str, Any] = {**changes}
+        token = given.pop("access_token", None)
+        if given.get("base_url") is None:  # which would lead to another server
+            given.pop("base_url", None)
+        for name in ("default_headers", "default_query"):
+            added, instead = given.pop(name, None), given.pop(f"set_{name}", None)
+            given[name] = _changed(name, kept[name], added, instead)
         return Config.of(
             self.access_token if token is None else AccessToken.find(token),
-            {**kept, **changes},
+            {**kept, **given},
         )
+
+
+def _changed(
+    name: str,
+    kept: Mapping[str, object],
+    added: Mapping[str, object] | None,
+    instead: Mapping[str, object] | None,
+) -> dict[str, object]:
+    """Give what the defaults of a copy are: the client's with some added, or others instead."""
+    if added is not None and instead is not None:
+        raise ValueError(f"{name} is added to the client's, set_{name} replaces it: give one")
+    return {**(kept if instead is None else instead), **(added or {})}
 
 
 def _base_url(given: str | None) -> str:

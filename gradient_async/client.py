@@ -159,11 +159,14 @@ class AsyncGradient:
 
         Args:
             **changes: The keywords of `AsyncGradient`, except ``session``. With ``None`` for
-                ``access_token`` or ``base_url`` the copy has this client's.
+                ``access_token`` or ``base_url`` the copy has this client's. ``default_headers`` and
+                ``default_query`` are added to this client's; ``set_default_headers`` and
+                ``set_default_query`` replace them.
 
         Raises:
             ConfigurationError: As for `AsyncGradient`.
             TypeError: There is no such keyword.
+            ValueError: Defaults are to be added to, and replaced.
 
         Example:
             >>> patient = client.copy(timeout=300.0, max_retries=5)

@@ -240,6 +240,23 @@ def test_copy_changes_what_it_is_told(make: Make) -> None:
     assert type(copy) is type(client)
 
 
+@pytest.mark.parametrize("name", ["default_headers", "default_query"])
+def test_copy_adds_to_defaults_or_replaces_them(make: Make, name: str) -> None:
+    """As with the official SDK, ``default_*`` is added and ``set_default_*`` is put in place."""
+
+    def defaults(client: Any) -> object:
+        return getattr(transport_of(client).config, name)
+
+    client = make("t", **{name: {"A": "1", "B": "2"}})
+    assert defaults(client.copy(**{name: {"B": "3", "C": "4"}})) == {"A": "1", "B": "3", "C": "4"}
+    assert defaults(client.copy(**{f"set_{name}": {"C": "4"}})) == {"C": "4"}
+    assert defaults(client.copy(**{f"set_{name}": {}})) == {}
+    kept: dict[str, Any] = {name: None, f"set_{name}": None}
+    assert defaults(client.copy(**kept)) == defaults(client.copy()) == defaults(client)
+    with pytest.raises(ValueError, match=f"set_{name} replaces it: give one"):
+        client.copy(**{name: {}, f"set_{name}": {}})
+
+
 def test_copy_of_a_subclass_is_of_it(make: Make) -> None:
     """A copy has what a subclass added, and makes anew what the client derives from itself."""
     base: Any = make
@@ -290,7 +307,8 @@ def test_every_option_of_a_client_can_be_copied(make: Make) -> None:
     from gradient_async._config import ClientOptions
 
     names = set(signature(make).parameters) - {"session", "loop_factory"}
-    assert names == set(ClientOptions.__optional_keys__)
+    replaced = {"set_default_headers", "set_default_query"}
+    assert names | replaced == set(ClientOptions.__optional_keys__)
 
 
 @pytest.mark.parametrize("kept", ["access_token", "base_url"])
