@@ -8,6 +8,7 @@ import pickle
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import import_module
 from inspect import signature
+from typing import Any
 
 import attrs
 import pytest
@@ -172,3 +173,52 @@ def test_result_of_a_fan_out_has_backups_or_an_error() -> None:
     failed = DropletBackups(3, error=errors.APIConnectionError("broken", droplet_id=3))
     again = pickle.loads(pickle.dumps(failed))
     assert (again.droplet_id, again.backups, str(again.error)) == (3, [], "broken (Droplet 3)")
+
+
+@pytest.mark.parametrize("value", [LISTING, DropletBackups(3)])
+def test_unknown_mode_is_refused(value: Any) -> None:
+    """A mode that there is not is named, and not taken for the default."""
+    with pytest.raises(ValueError, match="mode must be 'python' or 'json', got 'bogus'"):
+        value.to_dict(mode="bogus")
+
+
+def test_result_of_a_fan_out_can_be_written() -> None:
+    """The result for a Droplet is plain values too, as those of a single call are."""
+    result = DropletBackups(3, [BACKUP])
+    assert result.to_dict()["backups"] == [BACKUP.to_dict()]
+    assert json.loads(result.to_json()) == {
+        "droplet_id": 3,
+        "backups": [BACKUP.to_dict(mode="json")],
+        "error": None,
+        "droplet": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("error", "described"),
+    [
+        (
+            errors.APIConnectionError("broken", droplet_id=3),
+            {"type": "APIConnectionError", "message": "broken"},
+        ),
+        (
+            errors.DeadlineExceededError(deadline=1.0, missing=(3,)),
+            {"type": "DeadlineExceededError"},
+        ),
+    ],
+)
+def test_error_in_a_result_is_written_as_an_object(
+    error: errors.GradientError, described: dict[str, Any]
+) -> None:
+    """An error is its class, message, status and request ID, in both modes."""
+    result = DropletBackups(3, error=error)
+    found = result.to_dict(mode="json")["error"]
+    assert found == result.to_dict()["error"] == json.loads(result.to_json())["error"]
+    assert found == {"message": str(error), "status_code": None, "request_id": None, **described}
+
+
+def test_result_is_written_as_the_command_line_does() -> None:
+    """One description of an error, whichever way it comes out."""
+    layouts = pytest.importorskip("gradient_async.cli.layouts")
+    error = errors.APIConnectionError("broken", droplet_id=3)
+    assert DropletBackups(3, error=error).to_dict()["error"] == layouts.error_document(error)

@@ -25,8 +25,13 @@ class Model:
         Args:
             mode: ``"python"`` leaves times as `datetime.datetime`; ``"json"`` gives them as text in
                 ISO 8601, so that every value is one of JSON's.
+
+        Raises:
+            ValueError: There is no such mode.
         """
-        values = attrs.asdict(self)
+        if mode not in ("python", "json"):
+            raise ValueError(f"mode must be 'python' or 'json', got {mode!r}")
+        values = self._values()
         if mode == "json":
             return cast("dict[str, Any]", msgspec.to_builtins(values))
         return values
@@ -39,3 +44,6 @@ class Model:
         """
         encoded = msgspec.json.encode(self.to_dict())
         return (encoded if indent is None else msgspec.json.format(encoded, indent=indent)).decode()
+
+    def _values(self) -> dict[str, Any]:
+        return attrs.asdict(self)

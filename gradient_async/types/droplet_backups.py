@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import attrs
 
-from ..errors import GradientError
+from ..errors import APIError, GradientError
+from ._model import Model
 from .droplets import Droplet
 from .gpu_droplets import Backup
 
@@ -12,8 +15,11 @@ __all__ = ["DropletBackups"]
 
 
 @attrs.frozen
-class DropletBackups:
+class DropletBackups(Model):
     """All backups of one Droplet, or why they could not be had.
+
+    `to_dict` and `to_json` give an error as the object that the command line writes to JSON, too:
+    its ``type``, ``message``, ``status_code`` and ``request_id``.
 
     Attributes:
         droplet_id: The Droplet.
@@ -26,3 +32,17 @@ class DropletBackups:
     backups: list[Backup] = attrs.field(factory=list)
     error: GradientError | None = None
     droplet: Droplet | None = None
+
+    def _values(self) -> dict[str, Any]:
+        return {**super()._values(), "error": _described(self.error)}
+
+
+def _described(error: GradientError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {
+        "type": type(error).__name__,
+        "message": error.message if isinstance(error, APIError) else str(error),
+        "status_code": getattr(error, "status_code", None) or None,
+        "request_id": getattr(error, "request_id", None),
+    }
