@@ -160,7 +160,8 @@ class Exchange:
 
         Raises:
             APIConnectionError: The body broke off, or did not arrive in time.
-            APIResponseValidationError: It is larger than `max_response_bytes`.
+            APIResponseValidationError: It is larger than `max_response_bytes`. That of an answer
+                with a bad status is cut off there.
         """
         try:
             if self._arrived is None and self._is_small():
@@ -198,6 +199,9 @@ class Exchange:
         async for chunk in self._parts():
             received += len(chunk)
             if max_bytes is not None and received > max_bytes:
+                if self.status_code >= 300:  # which is what the answer says, more than its body
+                    yield chunk[: max_bytes - received]
+                    return
                 raise errors.APIResponseValidationError(
                     f"an answer of more than {max_bytes} bytes: raise `max_response_bytes` if "
                     "that is expected",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, cast
@@ -748,15 +749,28 @@ async def test_gzip_bomb(client: AnyClient, simulator: Simulator, droplet_id: in
     assert (await client.backups.list(droplet_id)).backups
 
 
+@pytest.mark.parametrize("encoding", [None, "gzip"])
 async def test_large_error_body(
-    make_client: MakeClient, simulator: Simulator, droplet_id: int
+    make_client: MakeClient, simulator: Simulator, droplet_id: int, encoding: str | None
 ) -> None:
-    """The limit is for the bodies of errors, too."""
+    """The limit is for the bodies of errors, too: they are cut off, and the status is raised."""
+    body = gzip.compress(b"x" * 2000) if encoding else b"x" * 2000
     client = make_client(max_response_bytes=1000)
-    simulator.faults.add(Fault.status(404, b"x" * 2000))
-    with pytest.raises(errors.APIResponseValidationError, match="more than 1000 bytes") as caught:
+    simulator.faults.add(Fault.body(body, status=404, encoding=encoding))
+    with pytest.raises(errors.NotFoundError) as caught:
         await client.backups.list(droplet_id)
-    assert caught.value.status_code == 404
+    assert caught.value.body == "x" * 1000
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_large_body_of_an_error_that_is_transient(
+    make_client: MakeClient, simulator: Simulator, droplet_id: int, status: int
+) -> None:
+    """A page of a proxy, however long, keeps no request from being sent again."""
+    client = make_client(max_response_bytes=100_000)
+    simulator.faults.add(Fault.status(status, b"x" * 200_000, headers=AT_ONCE))
+    assert (await client.backups.list_supported_policies()).supported_policies
+    assert statuses(simulator) == [status, 200]
 
 
 async def test_compressed_answers_are_read(make_client: MakeClient, fleet: Fleet) -> None:
