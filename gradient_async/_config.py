@@ -130,6 +130,13 @@ class AccessToken:
             return text
         return text.replace(str(self._value), "***")
 
+    def __deepcopy__(self, _: object) -> AccessToken:
+        return self
+
+    def __reduce__(self) -> tuple[type[AccessToken], tuple[str]]:
+        """Pickle without the token: what is pickled goes to files, queues and other machines."""
+        return AccessToken, ("",)
+
     def __repr__(self) -> str:
         return "AccessToken('***')"
 

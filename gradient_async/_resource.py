@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import TypeVar
 
 from ._http import Endpoint, RequestOptions
@@ -28,7 +27,7 @@ class AsyncAPIResource:
 
     async def _get_raw(self, endpoint: Endpoint[T], options: RequestOptions) -> AsyncAPIResponse[T]:
         response = await self._transport.request(endpoint, options)
-        return AsyncAPIResponse(response, partial(self._transport.decoded, endpoint))
+        return AsyncAPIResponse(response, endpoint, self._transport.config.access_token)
 
     @asynccontextmanager
     async def _get_streaming(

@@ -5,13 +5,16 @@ The asynchronous and the blocking kind differ only in how they are asked to `par
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from ._http import Endpoint, Response
-from ._structure import decode_any
-from ._transport import Exchange, Transport
+import attrs
+
+from ._config import AccessToken
+from ._http import Endpoint, Headers, Response
+from ._structure import DecodeFailure, decode, decode_any
+from ._transport import Exchange, Transport, unexpected_body
 from .errors import FailedRequest
 
 __all__ = ["APIResponse", "AsyncAPIResponse", "AsyncStreamedResponse", "RawResponse"]
@@ -20,11 +23,12 @@ T = TypeVar("T")
 
 
 class RawResponse(Generic[T]):
-    """A whole answer, not decoded yet."""
+    """A whole answer, not decoded yet. It can be copied and pickled."""
 
-    def __init__(self, response: Response, decode: Callable[[Response], T]) -> None:
-        self._response = response
-        self._decode = decode
+    def __init__(self, response: Response, endpoint: Endpoint[T], token: AccessToken) -> None:
+        self._response = attrs.evolve(response, headers=Headers(response.headers))
+        self._endpoint = endpoint
+        self._token = token
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status_code} {self.method} {self.url}>"
@@ -92,6 +96,12 @@ class RawResponse(Generic[T]):
         """
         return decode_any(self.content)
 
+    def _parsed(self) -> T:
+        try:
+            return decode(self._endpoint.answer, self.content)
+        except DecodeFailure as failure:
+            raise unexpected_body(failure, self._endpoint, self._response, self._token) from None
+
 
 class APIResponse(RawResponse[T]):
     """A whole answer, from the blocking client."""
@@ -102,7 +112,7 @@ class APIResponse(RawResponse[T]):
         Raises:
             APIResponseValidationError: The body is not what the endpoint promises.
         """
-        return self._decode(self._response)
+        return self._parsed()
 
 
 class AsyncAPIResponse(RawResponse[T]):
@@ -114,11 +124,11 @@ class AsyncAPIResponse(RawResponse[T]):
         Raises:
             APIResponseValidationError: The body is not what the endpoint promises.
         """
-        return self._decode(self._response)
+        return self._parsed()
 
     def blocking(self) -> APIResponse[T]:
         """Give the same answer as the blocking client does."""
-        return APIResponse(self._response, self._decode)
+        return APIResponse(self._response, self._endpoint, self._token)
 
 
 class AsyncStreamedResponse(Generic[T]):

@@ -41,7 +41,7 @@ from ._retry import retry_delay
 from ._structure import DecodeFailure, decode
 from ._version import __version__
 
-__all__ = ["Exchange", "Transport"]
+__all__ = ["Exchange", "Transport", "unexpected_body"]
 
 T = TypeVar("T")
 
@@ -320,12 +320,7 @@ class Transport:
             return decode(endpoint.answer, response.content)
         except DecodeFailure as failure:
             token = self.config.access_token
-            raise validation_error(
-                token.redact(str(failure)),
-                token.redact(failure.path),
-                _redacted(response, token),
-                endpoint.droplet_id,
-            ) from None
+            raise unexpected_body(failure, endpoint, response, token) from None
 
     async def _deal_with(self, call: _Call, response: Response) -> None:
         """Get ready for the next try after an answer with a bad status, or raise its error."""
@@ -469,6 +464,18 @@ def _shown_cause(error: BaseException, token: AccessToken) -> BaseException | No
             cause = None
         seen = seen.__cause__ or seen.__context__
     return cause
+
+
+def unexpected_body(
+    failure: DecodeFailure, endpoint: Endpoint[Any], response: Response, token: AccessToken
+) -> errors.APIResponseValidationError:
+    """Give the error of a good answer that is not what the endpoint promises."""
+    return validation_error(
+        token.redact(str(failure)),
+        token.redact(failure.path),
+        _redacted(response, token),
+        endpoint.droplet_id,
+    )
 
 
 def _redacted(response: Response, token: AccessToken) -> Response:

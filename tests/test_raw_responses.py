@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
+import pickle
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, TypeAlias
@@ -12,7 +14,7 @@ import pytest
 from conftest import AnyClient, MakeClient
 
 from gradient_async import AsyncGradient, errors
-from gradient_async.testing import Fault, Simulator
+from gradient_async.testing import Fault, Fleet, Simulator
 from gradient_async.types import (
     BackupListPoliciesResponse,
     BackupListResponse,
@@ -27,6 +29,11 @@ METHODS = {
     "retrieve_policy": BackupRetrievePolicyResponse,
 }
 Read: TypeAlias = Callable[[Any], Any]
+
+
+def pickled(thing: object) -> object:
+    """Pickle and unpickle something."""
+    return pickle.loads(pickle.dumps(thing))
 
 
 async def raw(client: AnyClient, method: str, *arguments: Any, **options: Any) -> Any:
@@ -82,6 +89,24 @@ async def test_fields_that_no_class_knows(
     response = await raw(client, "retrieve_policy", droplet_id)
     assert response.json()["policy"]["colour"] == "blue"
     assert (await client.finish(response.parse)).policy.droplet_id == 7
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickled], ids=["", "deep", "pickled"])
+async def test_copies_of_a_raw_answer(
+    make_client: MakeClient, fleet: Fleet, droplet_id: int, copied: Callable[[Any], Any]
+) -> None:
+    """A copy, and one in another process, tells and parses the same; no pickle has the token."""
+    token = "dop_v1_" + "c0ffee" * 10
+    async with Simulator(fleet, token=token) as simulator:
+        client = make_client(access_token=token, base_url=simulator.url)
+        response = await raw(client, "list", droplet_id)
+    other = copied(response)
+    assert type(other) is type(response)
+    assert (other.url, other.elapsed) == (response.url, response.elapsed)
+    assert (other.headers, other.content) == (response.headers, response.content)
+    assert other.headers["X-Request-ID"] == response.request_id
+    assert await client.finish(other.parse) == await client.finish(response.parse)
+    assert token.encode() not in pickle.dumps(response)
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"", b"[1]", b'{"backups": 7}'])
@@ -273,7 +298,7 @@ async def test_reading_after_pieces(
     async with streaming.list(droplet_id) as response:
         pieces = response.iter_bytes()
         assert await anext(pieces)
-        while whole and await anext(pieces, None):
+        while whole and await anext(pieces, b""):
             pass
         with pytest.raises(RuntimeError, match="was already read"):
             await read(response)
