@@ -442,12 +442,24 @@ def _wire_error(error: Exception, call: _Call) -> errors.APIConnectionError:
             "no answer in time" if within is None else f"no answer within {within:g} s",
             **call.about(),
         )
-    said = call.token.redact(str(error)) or type(error).__name__
     return errors.APIConnectionError(
-        f"the connection failed: {said}",
+        f"the connection failed: {call.token.redact(_said(error))}",
         unreachable=isinstance(error, aiohttp.ClientConnectorError),
         **call.about(),
     )
+
+
+def _said(error: Exception) -> str:
+    """Give what aiohttp says of a failure, in one line.
+
+    Where it cannot read an answer, it speaks of a status 400, which nobody sent.
+    """
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy answered {error.status} {error.message}"
+    source = error.__cause__ if isinstance(error, aiohttp.ClientPayloadError) else error
+    message = getattr(source, "message", None)
+    said = message if isinstance(message, str) else str(error)
+    return " ".join(said.split()).rstrip(".") or type(error).__name__
 
 
 def _shown_cause(error: BaseException, token: AccessToken) -> BaseException | None:

@@ -509,6 +509,8 @@ async def test_broken_connections_are_retried(
     assert caught.value.attempts == 1
     assert caught.value.droplet_id == droplet_id
     assert not caught.value.unreachable
+    assert "400" not in caught.value.message  # aiohttp's own word for what it cannot read
+    assert caught.value.message.isprintable()
     assert len(simulator.requests) == 3
 
 
