@@ -149,11 +149,10 @@ def _converter() -> MsgspecJsonConverter:
 
 def _object_factory(kind: Any, converter: BaseConverter) -> _Hook:
     """Structure a class; what tells of the other pages only must not fail the items of this one."""
-    from cattrs.gen import make_dict_structure_fn, override
+    from cattrs.gen import make_dict_structure_fn
 
+    structure: _Hook = make_dict_structure_fn(kind, converter)
     names = {field.name for field in fields(kind)}
-    links = {"links": override(struct_hook=_or_none(converter))} if "links" in names else {}
-    structure: _Hook = make_dict_structure_fn(kind, converter, **links)  # type: ignore[arg-type]
     if "meta" not in names:
         return structure
     items = names - {"meta", "links"}
@@ -161,21 +160,21 @@ def _object_factory(kind: Any, converter: BaseConverter) -> _Hook:
     def hook(value: Any, kind: Any) -> Any:
         if value.get("meta") is None and not items.isdisjoint(value):
             value = {**value, "meta": {}}
+        if "links" in value:
+            value = {**value, "links": _usable_links(value["links"])}
         return structure(value, kind)
 
     return hook
 
 
-def _or_none(converter: BaseConverter) -> _Hook:
-    from cattrs import BaseValidationError
-
-    def hook(value: Any, kind: Any) -> Any:
-        try:
-            return converter.structure(value, kind)
-        except (BaseValidationError, TypeError):
-            return None
-
-    return hook
+def _usable_links(links: Any) -> dict[str, Any] | None:
+    """Give what of the links can be read, each for itself: one may name the next page."""
+    if not isinstance(links, dict):
+        return None
+    pages = links.get("pages")
+    if not isinstance(pages, dict):
+        return {}
+    return {"pages": {name: url for name, url in pages.items() if isinstance(url, str)}}
 
 
 def _guarded(container: type, factory: _Factory) -> _Factory:

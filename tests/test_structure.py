@@ -33,6 +33,7 @@ from gradient_async.types import (
     BackupListSupportedPoliciesResponse,
     BackupRetrievePolicyResponse,
     DropletListResponse,
+    PageLinks,
     Pages,
 )
 from gradient_async.types._model import Model
@@ -266,11 +267,20 @@ def test_a_page_may_lack_its_total(
     assert decoded == decode(cls, encoded({"meta": {}, **items}))
 
 
-@pytest.mark.parametrize("links", [[], 3, "x", {"pages": []}, {"pages": {"next": 3}}], ids=repr)
-def test_odd_links_are_none(links: object) -> None:
-    """Nothing needs the links, so they fail no page, whatever they are."""
+@pytest.mark.parametrize(
+    ("links", "read"),
+    [
+        ([], None),
+        (3, None),
+        ({"pages": []}, PageLinks()),
+        ({"pages": {"next": 3}}, PageLinks(Pages())),
+        ({"pages": {"next": "n", "prev": {}}}, PageLinks(Pages(next="n"))),
+    ],
+)
+def test_odd_links_are_none(links: object, read: PageLinks | None) -> None:
+    """A link that is none fails no page, and leaves the others as they are."""
     decoded = decode(BackupListResponse, encoded({"meta": {"total": 0}, "links": links}))
-    assert decoded.links is None
+    assert decoded.links == read
 
 
 @pytest.mark.parametrize(
