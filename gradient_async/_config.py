@@ -14,6 +14,7 @@ from ._http import (
     Timeout,
     checked_count,
     checked_headers,
+    checked_mapping,
     checked_seconds,
 )
 from ._pacing import RateLimit
@@ -180,7 +181,7 @@ class Config:
                 "max_response_bytes", options["max_response_bytes"]
             ),
             "default_headers": checked_headers("default_headers", options["default_headers"]),
-            "default_query": dict(options["default_query"] or {}),
+            "default_query": dict(checked_mapping("default_query", options["default_query"])),
         }
         return cls(**given)
 
@@ -220,7 +221,8 @@ def _changed(
     """Give what the defaults of a copy are: the client's with some added, or others instead."""
     if added is not None and instead is not None:
         raise ValueError(f"{name} is added to the client's, set_{name} replaces it: give one")
-    return {**(kept if instead is None else instead), **(added or {})}
+    given = kept if instead is None else checked_mapping(f"set_{name}", instead)
+    return {**given, **checked_mapping(name, added)}
 
 
 def _base_url(given: str | None) -> str:

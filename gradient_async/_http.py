@@ -35,6 +35,7 @@ __all__ = [
     "checked_count",
     "checked_droplet_id",
     "checked_headers",
+    "checked_mapping",
     "checked_seconds",
     "failed_response",
     "paging_query",
@@ -179,13 +180,23 @@ def checked_headers(name: str, headers: Mapping[str, str] | None) -> dict[str, s
         ValueError: A name or a value has a character that it cannot have, or a header is one of
             those that say where a request ends and which server it is for.
     """
-    if headers is None:
-        return {}
-    if not isinstance(headers, Mapping):
-        raise TypeError(f"{name} must be a mapping, got {type(headers).__name__}")
+    headers = checked_mapping(name, headers)
     for header, value in headers.items():
         _check_header(name, header, value)
     return dict(headers)
+
+
+def checked_mapping(name: str, value: Mapping[str, T] | None) -> Mapping[str, T]:
+    """Give back a mapping, an empty one for ``None``.
+
+    Raises:
+        TypeError: It is no mapping.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise TypeError(f"{name} must be a mapping, got {type(value).__name__}")
+    return value
 
 
 def _check_header(name: str, header: object, value: object) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import pytest
@@ -194,6 +194,16 @@ def test_numbers_are_checked(make: Make, option: str, value: Any, error: type[Ex
     with pytest.raises(error, match=option) as caught:
         make("t", **{option: value})
     assert repr(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["a=b", [("a", "b")], [], 0], ids=repr)
+def test_query_that_is_no_mapping(make: Make, value: Any) -> None:
+    """A query that is no mapping is refused by name, for a client and for a copy."""
+    for configure in (partial(make, "t"), make("t").copy):
+        with pytest.raises(TypeError, match="default_query must be a mapping, got"):
+            configure(default_query=value)
+    with pytest.raises(TypeError, match="set_default_query must be a mapping, got"):
+        make("t").copy(set_default_query=value)
 
 
 def test_unknown_setting(make: Make) -> None:
