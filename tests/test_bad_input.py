@@ -118,7 +118,7 @@ async def test_header_with_a_line_break(
         (b'{"meta": {"total": 1}, "backups": [{"id"', "$", "no valid JSON"),
         (b"[]", "$", "expected an object, got an array"),
         (b"null", "$", "expected an object, got null"),
-        (b'{"backups": []}', "$.meta", "required field missing"),
+        (b'{"links": {}}', "$.meta", "required field missing"),
         (b'{"meta": {"total": 1}, "backups": {}}', "$.backups", "expected an array"),
         (b'{"meta": {"total": "1"}}', "$.meta.total", "expected an integer, got a string"),
         (b"\x80\xff", "$", "no valid JSON"),
