@@ -12,6 +12,7 @@ from ..types import (
     Backup,
     BackupListPoliciesResponse,
     BackupListResponse,
+    BackupRetrievePolicyResponse,
     Droplet,
     DropletListResponse,
     Policy,
@@ -29,6 +30,7 @@ __all__ = [
     "images",
     "policies",
     "policies_endpoint",
+    "policy_endpoint",
 ]
 
 
@@ -56,12 +58,16 @@ def backups_endpoint(
     droplet_id: int, page: int | None, per_page: int | None
 ) -> Endpoint[BackupListResponse]:
     """``GET /v2/droplets/{droplet_id}/backups``."""
-    return Endpoint(
-        BackupListResponse,
-        f"/v2/droplets/{checked_droplet_id(droplet_id)}/backups",
-        paging_query(page, per_page),
-        droplet_id,
-    )
+    droplet_id = checked_droplet_id(droplet_id)
+    path = f"/v2/droplets/{droplet_id}/backups"
+    return Endpoint(BackupListResponse, path, paging_query(page, per_page), droplet_id)
+
+
+def policy_endpoint(droplet_id: int) -> Endpoint[BackupRetrievePolicyResponse]:
+    """``GET /v2/droplets/{droplet_id}/backups/policy``."""
+    droplet_id = checked_droplet_id(droplet_id)
+    path = f"/v2/droplets/{droplet_id}/backups/policy"
+    return Endpoint(BackupRetrievePolicyResponse, path, droplet_id=droplet_id)
 
 
 def policies_endpoint(

@@ -7,7 +7,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Unpack
 
-from .._http import Endpoint, RequestOptions, checked_droplet_id
+from .._http import Endpoint, RequestOptions
 from .._resource import AsyncAPIResource
 from .._response import AsyncAPIResponse, AsyncStreamedResponse
 from ..types import (
@@ -22,6 +22,7 @@ from ._listings import (
     backups_endpoint,
     droplets_endpoint,
     policies_endpoint,
+    policy_endpoint,
 )
 
 __all__ = [
@@ -121,14 +122,7 @@ class AsyncBackupsResourceWithRawResponse(AsyncAPIResource):
             TypeError: ``droplet_id`` is no ``int``.
             ValueError: ``droplet_id`` is less than 1.
         """
-        return await self._get_raw(
-            Endpoint(
-                BackupRetrievePolicyResponse,
-                f"/v2/droplets/{checked_droplet_id(droplet_id)}/backups/policy",
-                droplet_id=droplet_id,
-            ),
-            options,
-        )
+        return await self._get_raw(policy_endpoint(droplet_id), options)
 
 
 class AsyncBackupsResourceWithStreamingResponse(AsyncAPIResource):
@@ -220,14 +214,7 @@ class AsyncBackupsResourceWithStreamingResponse(AsyncAPIResource):
             TypeError: ``droplet_id`` is no ``int``.
             ValueError: ``droplet_id`` is less than 1.
         """
-        return self._get_streaming(
-            Endpoint(
-                BackupRetrievePolicyResponse,
-                f"/v2/droplets/{checked_droplet_id(droplet_id)}/backups/policy",
-                droplet_id=droplet_id,
-            ),
-            options,
-        )
+        return self._get_streaming(policy_endpoint(droplet_id), options)
 
 
 class AsyncGPUDropletsResourceWithRawResponse(AsyncAPIResource):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 from .._fan_out import DEFAULT_CONCURRENCY, DropletIds, FanOut, ends_run
 from .._fleet import FleetPlan, PlanChoice, checked_plan
 from .._fleet_reader import FleetReader
-from .._http import Endpoint, RequestOptions, checked_count, checked_droplet_id
+from .._http import Endpoint, RequestOptions, checked_count
 from .._paging import DEFAULT_PAGE_CONCURRENCY, Listing
 from .._resource import AsyncAPIResource
 from ..errors import GradientError
@@ -29,6 +29,7 @@ from ._listings import (
     images,
     policies,
     policies_endpoint,
+    policy_endpoint,
 )
 
 if TYPE_CHECKING:
@@ -176,14 +177,7 @@ class AsyncBackupsResource(AsyncAPIResource):
             >>> answer.policy.backup_policy.plan
             'daily'
         """
-        return await self._get(
-            Endpoint(
-                BackupRetrievePolicyResponse,
-                f"/v2/droplets/{checked_droplet_id(droplet_id)}/backups/policy",
-                droplet_id=droplet_id,
-            ),
-            options,
-        )
+        return await self._get(policy_endpoint(droplet_id), options)
 
     def iter_backups(
         self,
