@@ -180,6 +180,7 @@ class Config:
             "max_response_bytes": checked_count(
                 "max_response_bytes", options["max_response_bytes"]
             ),
+            "rate_limit": _checked_rate_limit(options["rate_limit"]),
             "default_headers": checked_headers("default_headers", options["default_headers"]),
             "default_query": dict(checked_mapping("default_query", options["default_query"])),
         }
@@ -210,6 +211,12 @@ class Config:
             self.access_token if token is None else AccessToken.find(token),
             {**kept, **given},
         )
+
+
+def _checked_rate_limit(value: RateLimit | None) -> RateLimit | None:
+    if value is None or isinstance(value, RateLimit):
+        return value
+    raise TypeError(f"rate_limit must be a RateLimit or None, got {value!r}")
 
 
 def _changed(

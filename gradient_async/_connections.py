@@ -122,9 +122,17 @@ class Connections:
     Args:
         source: A session or a function that makes one, or ``None`` for our own. A session that
             was given is never closed here.
+
+    Raises:
+        TypeError: It is neither.
     """
 
     def __init__(self, source: SessionSource | None) -> None:
+        if not (source is None or isinstance(source, aiohttp.ClientSession) or callable(source)):
+            raise TypeError(
+                "session must be an aiohttp.ClientSession or a function that makes one, "
+                f"got {source!r}"
+            )
         self._source = source
         self._by_loop: dict[asyncio.AbstractEventLoop, LoopConnections] = {}
         self._closed = False
@@ -217,9 +225,13 @@ class _BorrowedConnections(Connections):
 def _make_session(source: SessionSource | None) -> tuple[aiohttp.ClientSession, bool]:
     if isinstance(source, aiohttp.ClientSession):
         return source, False
-    if source is not None:
-        return source(), True
-    return _own_session(), True
+    session = _own_session() if source is None else source()
+    if not isinstance(session, aiohttp.ClientSession):
+        raise TypeError(
+            "the function that was given as `session` must return an aiohttp.ClientSession, "
+            f"got {type(session).__name__}"
+        )
+    return session, True
 
 
 class StaleConnectionError(aiohttp.ClientConnectionError):

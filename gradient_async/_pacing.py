@@ -22,13 +22,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import Final, Literal, TypeAlias
 from weakref import WeakKeyDictionary
 
 import attrs
 
 from ._fork import tell_after_fork
-from ._http import RateLimitHeaders
+from ._http import RateLimitHeaders, checked_count, checked_seconds
 from ._retry import backoff
 from .errors import RateLimitError
 
@@ -48,14 +49,24 @@ ROUNDING: Final = 1e-6
 
 
 def _as_windows(windows: Iterable[tuple[int, float]]) -> Windows:
-    return tuple((int(limit), float(span)) for limit, span in windows)
+    try:
+        checked = tuple(_window(limit, span) for limit, span in windows)
+        if not checked:
+            raise ValueError
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            "windows must be pairs of a whole number of requests >= 1 and a finite number of "
+            f"seconds > 0, got {windows!r}"
+        ) from None
+    return checked
 
 
-def _check_windows(_: object, __: object, windows: Windows) -> None:
-    if not windows or any(limit < 1 or not span > 0 for limit, span in windows):
-        raise ValueError(
-            f"windows must be pairs of a number of requests >= 1 and seconds > 0, got {windows}"
-        )
+def _window(limit: int, span: float) -> tuple[int, float]:
+    seconds = checked_seconds("span", span)
+    if not seconds or not isfinite(seconds):
+        raise ValueError
+    return checked_count("limit", limit), seconds
 
 
 @attrs.frozen
@@ -71,9 +82,7 @@ class RateLimit:
         ((250, 60.0), (5000, 3600.0))
     """
 
-    windows: Windows = attrs.field(
-        default=((250, 60.0), (5000, 3600.0)), converter=_as_windows, validator=_check_windows
-    )
+    windows: Windows = attrs.field(default=((250, 60.0), (5000, 3600.0)), converter=_as_windows)
 
 
 def ideal_seconds(requests: int, rate_limit: RateLimit | None) -> float:
@@ -542,4 +551,7 @@ def _new_lock() -> threading.RLock:
 
 
 def _wall_time(seconds_from_now: float) -> datetime:
-    return datetime.now(UTC) + timedelta(seconds=seconds_from_now)
+    try:
+        return datetime.now(UTC) + timedelta(seconds=seconds_from_now)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)

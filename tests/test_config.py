@@ -206,6 +206,21 @@ def test_query_that_is_no_mapping(make: Make, value: Any) -> None:
         make("t").copy(set_default_query=value)
 
 
+@pytest.mark.parametrize("value", [(250, 60), 5, "250/min", [(250, 60.0)]], ids=repr)
+def test_rate_limit_of_another_type(make: Make, value: Any) -> None:
+    """A rate limit that is no `RateLimit` is refused by name, for a client and for a copy."""
+    for configure in (partial(make, "t"), make("t").copy):
+        with pytest.raises(TypeError, match="rate_limit must be a RateLimit or None, got"):
+            configure(rate_limit=value)
+
+
+@pytest.mark.parametrize("session", [5, "proxy", []], ids=repr)
+def test_session_of_another_type(make: Make, session: Any) -> None:
+    """What is neither a session nor a function is refused when the client is made."""
+    with pytest.raises(TypeError, match="session must be an"):
+        make("t", session=session)
+
+
 def test_unknown_setting(make: Make) -> None:
     """A setting that is spelled wrong is no setting."""
     with pytest.raises(TypeError, match="retries"):

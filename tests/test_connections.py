@@ -166,6 +166,15 @@ async def test_function_that_makes_a_session(
     assert session.closed
 
 
+@pytest.mark.parametrize("make_session", [object, int])
+async def test_function_that_makes_something_else(
+    make_client: MakeClient, make_session: Callable[[], Any]
+) -> None:
+    """The first request says what the function should have made."""
+    with pytest.raises(TypeError, match=r"must return an aiohttp\.ClientSession, got (object|int)"):
+        await make_client(session=make_session).backups.list(1)
+
+
 async def test_made_session_that_was_closed_is_made_anew(
     simulator: Simulator, droplet_id: int
 ) -> None:

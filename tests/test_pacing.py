@@ -8,6 +8,7 @@ import gc
 import random
 import threading
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -723,10 +724,41 @@ def test_ideal_seconds_are_those_of_a_server_without_distance(
     assert ideal_seconds(requests, None) == 0.0
 
 
+# What a rate limit is made of.
+
+
 @pytest.mark.parametrize(
-    "windows", [(), ((0, 60.0),), ((1, 0.0),), ((1, -1.0),), ((1, float("nan")),)], ids=str
+    ("windows", "error"),
+    [
+        ([], ValueError),
+        ([(0, 1.0)], ValueError),
+        ([(1, 0.0)], ValueError),
+        ([(1, -1.0)], ValueError),
+        ([(1, float("nan"))], ValueError),
+        ([(1, float("inf"))], ValueError),
+        ([(1, 10**400)], ValueError),
+        ([(2.7, 60.0)], TypeError),
+        ([(True, 60.0)], TypeError),
+        ([("5", "60")], TypeError),
+        ([(5, "60")], TypeError),
+        (5, TypeError),
+        (None, TypeError),
+        ((250, 60), TypeError),
+    ],
+    ids=repr,
 )
-def test_windows_that_allow_nothing_are_refused(windows: tuple[tuple[int, float], ...]) -> None:
-    """A window has room for one request at least, and a length."""
-    with pytest.raises(ValueError, match="windows must be pairs"):
+def test_windows_that_are_none(windows: Any, error: type[Exception]) -> None:
+    """A window is a whole number of requests and a finite number of seconds; neither is rounded."""
+    with pytest.raises(error, match="windows must be pairs"):
         RateLimit(windows)
+
+
+async def test_window_of_ages() -> None:
+    """A span longer than the calendar can be looked at while somebody waits for it."""
+    pacer = Pacer(RateLimit(((1, 1e12),)))
+    pacer.finish(await pacer.start(None), None)
+    waiting = asyncio.ensure_future(pacer.start(None))
+    await asyncio.sleep(0)
+    status = pacer.status()
+    assert (status.waiting, status.paused_until) == (1, datetime.max.replace(tzinfo=UTC))
+    waiting.cancel()
