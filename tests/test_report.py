@@ -21,7 +21,7 @@ pytest.importorskip("plotly", reason="the extra [cli] is not installed")
 from gradient_async.audit import Finding, FleetAudit, audit_fleet
 from gradient_async.cli._report import FIELDS, LABELS, MEANINGS, render_report
 from gradient_async.errors import APIConnectionError
-from gradient_async.types import Backup, DropletBackupPolicy, DropletBackups, Policy
+from gradient_async.types import Backup, Droplet, DropletBackupPolicy, DropletBackups, Policy
 
 NOW = datetime(2026, 9, 1, 13, 30, tzinfo=UTC)
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&amp;\u2028'\""
@@ -76,7 +76,7 @@ def fleet_of(text: str, count: int = 2) -> FleetAudit:
         DropletBackups(number, [backup(NOW - number * timedelta(hours=5), text)])
         for number in range(1, count)
     ]
-    failed = DropletBackups(count, error=APIConnectionError(text))
+    failed = DropletBackups(count, error=APIConnectionError(text), droplet=Droplet(count, text))
     policies = dict.fromkeys(range(1, count + 1), policy)
     return audit_fleet(policies, [*results, failed], now=NOW)
 
@@ -90,7 +90,8 @@ def test_rows_hold_what_the_audit_found() -> None:
     assert page.data("findings") == [finding.value for finding in Finding]
     assert one["finding"] == Finding.OK.severity
     assert two["finding"] == Finding.ERROR.severity
-    assert (one["id"], one["name"], one["plan"], one["retention"]) == (1, "daily", "daily", 7)
+    assert (one["id"], one["name"], one["backupName"]) == (1, None, "daily")
+    assert (one["plan"], one["retention"]) == ("daily", 7)
     assert (one["age"], one["allowed"], one["times"]) == (300, 1800, [300])
     assert (one["count"], one["promised"], one["gigabytes"]) == (1, 1, 10.5)
 
@@ -101,7 +102,7 @@ def test_hostile_text_stays_text() -> None:
     hostile = Page(render_report(fleet_of(EVIL), title=EVIL))
     assert [tag for tag, _ in hostile.elements] == [tag for tag, _ in harmless.elements]
     one, two = hostile.rows()
-    assert (one["name"], one["plan"]) == (EVIL, EVIL)
+    assert (one["backupName"], one["plan"], two["name"]) == (EVIL, EVIL, EVIL)
     assert EVIL in two["reason"]
 
 
@@ -109,7 +110,7 @@ def test_hostile_text_stays_text() -> None:
 def test_any_text_survives(text: str) -> None:
     """Whatever the API sends, the page can be written as UTF-8 and its data read again."""
     page = render_report(fleet_of(text)).encode().decode()
-    assert Page(page).rows()[0]["name"] == text
+    assert Page(page).rows()[0]["backupName"] == text
 
 
 def test_nothing_is_loaded_from_elsewhere() -> None:

@@ -21,6 +21,7 @@ from gradient_async.errors import APIConnectionError
 from gradient_async.testing import Fleet, SimulatedBackup
 from gradient_async.types import (
     Backup,
+    Droplet,
     DropletBackupPolicy,
     DropletBackups,
     DropletNextBackupWindow,
@@ -48,8 +49,13 @@ def missing(reason: str) -> None:
     pytest.skip(reason)
 
 
-def account(count: int) -> FleetAudit:
-    """The audit of a simulated account with a gap, a failed listing and a hostile name."""
+def account(count: int, *, with_names: bool = False) -> FleetAudit:
+    """The audit of a simulated account with a gap, a failed listing and a hostile name.
+
+    Args:
+        count: The number of Droplets.
+        with_names: Whether the names of the Droplets are known.
+    """
     fleet = Fleet.generate(count)
     policies: dict[int, Policy] = {}
     results: list[DropletBackups] = []
@@ -66,6 +72,12 @@ def account(count: int) -> FleetAudit:
     named = [attrs.evolve(item, name=HOSTILE) for item in results[1].backups]
     results[1] = attrs.evolve(results[1], backups=named)
     results[2] = DropletBackups(results[2].droplet_id, error=APIConnectionError(HOSTILE))
+    if with_names:
+        names = [HOSTILE, *(droplet.name for droplet in fleet.droplets.values())][:count]
+        results = [
+            attrs.evolve(result, droplet=Droplet(result.droplet_id, name))
+            for result, name in zip(results, names, strict=True)
+        ]
     return audit_fleet(policies, results, now=fleet.now, grace=timedelta(hours=2))
 
 
@@ -151,7 +163,7 @@ def open_report(browser: Browser, report: Path) -> Iterator[Open]:
     """Opens the report; in the end nothing was requested but the file, and nothing complained."""
     opened: list[Shown] = []
 
-    def open_it(**options: Any) -> Shown:
+    def open_it(path: Path = report, **options: Any) -> Shown:
         wanted: dict[str, Any] = {"viewport": {"width": 1500, "height": 900}, **options}
         page = browser.new_context(**wanted).new_page()
         shown = Shown(page, [], [])
@@ -159,7 +171,7 @@ def open_report(browser: Browser, report: Path) -> Iterator[Open]:
         page.on("console", lambda message: shown.complaints.append(message.text))
         page.on("pageerror", lambda error: shown.complaints.append(str(error)))
         page.on("dialog", lambda dialog: shown.complaints.append(dialog.message))
-        page.goto(report.as_uri())
+        page.goto(path.as_uri())
         page.wait_for_selector("body[data-ready]")
         opened.append(shown)
         return shown
@@ -167,7 +179,7 @@ def open_report(browser: Browser, report: Path) -> Iterator[Open]:
     yield open_it
     for shown in opened:
         shown.page.context.close()
-        assert shown.requests == [report.as_uri()]
+        assert shown.requests == [shown.page.url.partition("#")[0]]
         assert shown.complaints == []
 
 
@@ -285,6 +297,26 @@ def test_hostile_names_stay_text(open_report: Open) -> None:
     assert shown.page.locator("#rows script, #rows b").count() == 0
 
 
+def test_droplets_have_their_names(open_report: Open, tmp_path: Path) -> None:
+    """Where names are known they come first, in an order that counts; the ID stands below."""
+    from gradient_async.cli._report import render_report
+
+    path = tmp_path / "named.html"
+    path.write_text(render_report(account(DROPLETS, with_names=True)), encoding="utf-8")
+    shown = open_report(path)
+    shown.page.select_option("#size", "100")
+    assert shown.sort("Droplet") == "ascending"
+    names = shown.column(1)
+    assert names[0] == HOSTILE
+    numbers = [int(name.rpartition("-")[2]) for name in names if name.startswith("gpu-train")]
+    assert numbers == sorted(numbers)
+    ids = shown.page.locator("#rows tr > :nth-child(1) .minor").all_text_contents()
+    assert set(map(int, ids)) == set(Fleet.generate(DROPLETS).droplets)
+    shown.page.set_viewport_size({"width": 480, "height": 900})
+    shown.page.wait_for_selector("#picture .ytick text")
+    assert shown.page.locator("#picture .ytick text").all_text_contents() == names
+
+
 def test_works_with_the_keyboard_alone(open_report: Open) -> None:
     """From the top, Tab reaches the skip link, the filters and the head of the table."""
     shown = open_report()
@@ -296,10 +328,10 @@ def test_works_with_the_keyboard_alone(open_report: Open) -> None:
     keyboard.press("Space")
     assert "✓ OK" not in shown.column(2)
     assert "chosen from" in shown.status()
-    shown.page.locator("th[data-key=id] button").focus()
+    shown.page.locator("th[data-key=title] button").focus()
     keyboard.press("Enter")
-    assert shown.page.locator("th[data-key=id]").get_attribute("aria-sort") == "ascending"
-    assert shown.page.evaluate("document.activeElement.parentElement.dataset.key") == "id"
+    assert shown.page.locator("th[data-key=title]").get_attribute("aria-sort") == "ascending"
+    assert shown.page.evaluate("document.activeElement.parentElement.dataset.key") == "title"
 
 
 def luminance(color: str) -> float:

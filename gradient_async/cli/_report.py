@@ -22,6 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from ..audit import DropletAudit, Finding, FleetAudit, format_duration
+from .text import gigabytes
 
 __all__ = ["render_report"]
 
@@ -45,10 +46,13 @@ MEANINGS = {
 }
 
 FIELDS = (
-    *("id", "name", "finding", "reason", "plan", "retention", "age", "allowed"),
+    *("id", "name", "backupName", "finding", "reason", "plan", "retention", "age", "allowed"),
     *("count", "promised", "gigabytes", "windowStart", "windowEnd", "times"),
 )
-"""The columns of a row in the page. Times and durations are whole minutes, before now."""
+"""The columns of a row in the page. Times and durations are whole minutes, before now.
+
+The newest backup's name is there where that of the Droplet is not known.
+"""
 
 
 def render_report(
@@ -130,7 +134,8 @@ def _row(droplet: DropletAudit, now: datetime) -> list[Any]:
     window = droplet.next_window
     return [
         droplet.droplet_id,
-        droplet.droplet_name or droplet.newest_name,
+        droplet.droplet_name,
+        None if droplet.droplet_name else droplet.newest_name,
         droplet.finding.severity,
         droplet.reason,
         droplet.plan,
@@ -167,6 +172,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    environment.filters["gigabytes"] = gigabytes
     environment.filters["duration"] = format_duration
     environment.filters["utc"] = _utc_text
     return environment

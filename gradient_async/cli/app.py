@@ -58,6 +58,7 @@ def app() -> None:
 
 
 @app.command(
+    short_help="List the backups of Droplets.",
     epilog="""\b
 Examples:
   gradient-async backups --simulate
@@ -65,7 +66,7 @@ Examples:
   gradient-async backups --tag-name env:prod --dry-run
   gradient-async backups --format jsonl --output backups.jsonl
   gradient-async backups --resume backups.jsonl
-"""
+""",
 )
 @droplet_ids
 @click.option(
@@ -98,11 +99,12 @@ def backups(
 
 
 @app.command(
+    short_help="List the backup policies of Droplets.",
     epilog="""\b
 Examples:
   gradient-async policies --simulate
   gradient-async policies 3164444 --format json
-"""
+""",
 )
 @droplet_ids
 @asks_api
@@ -135,12 +137,13 @@ def supported_policies(connection: Connection, destination: Destination) -> int:
 
 
 @app.command(
+    short_help="See whether Droplets are backed up as they should be.",
     epilog="""\b
 Examples:
   gradient-async audit --simulate --html report.html
   gradient-async audit --max-age 26h --format json --output audit.json
   gradient-async audit --fail-on never,overdue,error || mail -s "backups" ops@example.com
-"""
+""",
 )
 @droplet_ids
 @click.option(
@@ -195,12 +198,13 @@ def audit(
 
 
 @app.command(
+    short_help="Serve a simulated account on loopback.",
     epilog="""\b
 Example, with a second terminal for the second line:
   gradient-async simulate --port 8080
   DIGITALOCEAN_ACCESS_TOKEN=simulated-token GRADIENT_BASE_URL=http://127.0.0.1:8080 \\
       gradient-async backups
-"""
+""",
 )
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Default: any free port.")
 @click.option(

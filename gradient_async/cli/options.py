@@ -252,7 +252,12 @@ writes_results: Decorator = _grouped(
         type=click.Path(path_type=Path),
         help="Write to a file, which is complete or not there. Default: stdout.",
     ),
-    click.option("--columns", type=column_names, metavar="A,B,…", help="Columns of table and csv."),
+    click.option(
+        "--columns",
+        type=column_names,
+        metavar="A,B,…",
+        help="Columns of table and csv, by their names in csv; a wrong name lists all of them.",
+    ),
     click.option("--force", is_flag=True, help="Replace a file that exists."),
 )
 """Adds the options about the output, as the keyword ``destination``."""

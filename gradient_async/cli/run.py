@@ -145,7 +145,7 @@ def report(run: Run[R], most: int | None) -> Iterator[str]:
     """
     yield from run.failures[:most]
     if more := len(run.failures) - len(run.failures[:most]):
-        yield f"and {count_of(more, 'Droplet')} more failed"
+        yield f"and {more:,} more failed"
     if run.ended_by is not None:
         yield f"{_reason(run.ended_by)}: {_rest(run, most)}"
 

@@ -204,3 +204,29 @@ def test_a_deadline_before_anything_is_known(cli: Cli, simulator: Simulator) -> 
     done = cli("backups", "--deadline", "1s")
     assert (done.code, done.out) == (3, "")
     assert done.told() == "the deadline passed: nothing was listed"
+
+
+def test_an_interrupted_resume_names_the_rest(cli: Cli, simulator: Simulator) -> None:
+    """What is finished already is not part of it, and the file has what it had."""
+    out = cut_off(cli, 4)
+    before = out.read_bytes()
+    finished = {json.loads(line)["droplet_id"] for line in before.splitlines()}
+    simulator.faults.add(Fault.hold(), path="/v2/images$", after=1, times=None)
+    with cli.start("backups", "--plan", "joined", "--resume", "out.jsonl") as process:
+        simulator.wait_for_sync(held=1)
+        interrupt(process)
+        done = ended(process)
+    assert done.code == 130
+    named = {int(word) for word in done.told().rpartition(": ")[2].split(", ")}
+    assert named == set(names(simulator)) - finished
+    assert out.read_bytes() == before
+
+
+def test_the_join_is_no_use_for_the_rest_where_it_takes_more(
+    cli: Cli, simulator: Simulator
+) -> None:
+    """Four that are left are four requests; the listings would be more."""
+    out = cut_off(cli, 20)
+    finished = {json.loads(line)["droplet_id"] for line in out.read_text().splitlines()}
+    assert cli("backups", "--resume", "out.jsonl").code == 0
+    assert asked(simulator) == set(names(simulator)) - finished

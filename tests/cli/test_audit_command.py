@@ -111,6 +111,15 @@ def test_an_audit_that_is_cut_short_is_code_3(
     assert list(cli.directory.iterdir()) == []
 
 
+def test_the_report_can_go_to_stdout(cli: Cli, simulator: Simulator) -> None:
+    """Where the rest is written to a file."""
+    pytest.importorskip("plotly")
+    done = cli("audit", protected(simulator), "--html", "-", "-o", "out")
+    assert done.code == 0
+    assert done.out.startswith("<!doctype html>")
+    assert "report: " not in done.err
+
+
 def test_the_report_is_written_beside_the_output(cli: Cli, simulator: Simulator) -> None:
     """--html adds a page; stdout is as without it."""
     pytest.importorskip("plotly")

@@ -61,7 +61,9 @@ def told(capsys: pytest.CaptureFixture[str], *args: str) -> str:
         (["backups", "--token-file", "no-such-file"], "cannot read the token file no-such-file"),
         (["backups", "--resume", "none.jsonl"], "cannot resume none.jsonl: there is no such file"),
         (["backups", "--resume", "none.jsonl", "-f", "csv"], "--resume writes jsonl"),
+        (["backups", "--resume", "a.jsonl", "--columns", "error"], "and --resume writes jsonl"),
         (["backups", "--output", "no/such/directory"], "cannot write no/such/directory: No such"),
+        (["backups", "--output", f"{__file__}/out"], "out: Not a directory"),
         (["backups", "--output", "."], "cannot write .: Is a directory"),
         (["backups", "--plan", "fastest"], "'fastest' is not one of 'auto', 'joined', 'per_dr"),
         (["backups", "--type", "gpu"], "'gpu' is not one of 'gpus', 'droplets'"),
@@ -132,6 +134,21 @@ def test_debug_shows_the_traceback(cli: Cli) -> None:
     assert "Traceback (most recent call last)" in done.err
     assert "FileNotFoundError" in done.err
     assert done.err.splitlines()[-1].startswith("gradient-async: cannot read the token file")
+
+
+def test_an_error_that_concerns_all_named_droplets_is_told_once(cli: Cli) -> None:
+    """A token that is wrong for one is wrong for each."""
+    done = cli("policies", "7", "8", DIGITALOCEAN_ACCESS_TOKEN="wrong")
+    assert (done.code, done.out) == (3, "")
+    assert "401 unauthorized" in done.told()
+
+
+def test_a_port_that_is_taken(cli: Cli, simulator: Simulator) -> None:
+    """The simulator says so in a line."""
+    port = simulator.url.rpartition(":")[2]
+    done = cli("simulate", "--port", port)
+    assert done.code == 2
+    assert done.told().startswith(f"gradient-async: cannot listen on port {port}: ")
 
 
 def test_a_bug_is_told_in_one_line(
@@ -216,3 +233,16 @@ def test_a_missing_extra_is_named(
     assert (
         f"{missing} is not installed: pip install 'gradient-async[cli]'" in capsys.readouterr().err
     )
+
+
+def test_another_module_that_is_missing_is_no_matter_of_the_extra(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is broken otherwise is not covered up by advice that does not help."""
+
+    def broken(**_: object) -> int:
+        raise ModuleNotFoundError("No module named 'zlib'", name="zlib")
+
+    monkeypatch.setattr("gradient_async.cli.demo.serve", broken)
+    with pytest.raises(ModuleNotFoundError, match="zlib"):
+        main(["simulate"])

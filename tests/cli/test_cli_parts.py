@@ -13,11 +13,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gradient_async import RateLimitStatus, WindowStatus
+from gradient_async import APIConnectionError, RateLimitStatus, WindowStatus
 from gradient_async.cli import columns, options, text
 from gradient_async.cli.problems import Problem
 from gradient_async.cli.progress import Tally, seconds_left, state_of
 from gradient_async.cli.resume import finished_lines
+from gradient_async.cli.run import Run, report
 from gradient_async.cli.table import GAP, Width, fitting, table_lines
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -237,6 +238,19 @@ def test_what_is_no_export_is_refused_by_line(wrong: bytes) -> None:
     """The line is named, so that it can be looked at."""
     with pytest.raises(Problem, match=r"line 2 of out\.jsonl is not what"):
         finished(line(1), wrong, line(2))
+
+
+def test_only_so_many_failures_are_told_on_a_terminal() -> None:
+    """A log gets all of them; those that are not told are counted."""
+    run: Run[None] = Run(lambda _: None)
+    for droplet_id in range(1, 5):
+        run.take(droplet_id, None, APIConnectionError("reset"), "gpu" if droplet_id == 1 else None)
+    assert list(report(run, most=2)) == [
+        "Droplet 1 (gpu) failed: reset",
+        "Droplet 2 failed: reset",
+        "and 2 more failed",
+    ]
+    assert len(list(report(run, most=None))) == 4
 
 
 @pytest.mark.parametrize(

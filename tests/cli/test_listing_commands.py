@@ -75,6 +75,15 @@ def test_csv_has_a_row_for_each_backup_and_one_where_there_is_none(
     assert rows[0]["created_at"].endswith("Z")
 
 
+def test_every_column_can_be_had(cli: Cli, simulator: Simulator, droplet_ids: list[int]) -> None:
+    """Also one that the table does not show by itself."""
+    columns = "droplet_name,newest_name"
+    done = cli("backups", "--rows", "droplet", "--columns", columns, "-f", "csv")
+    newest = simulator.fleet.droplets[droplet_ids[0]].backups[-1].name
+    name = simulator.fleet.droplets[droplet_ids[0]].name
+    assert f"{name},{newest}" in done.out.splitlines()
+
+
 def test_columns_are_those_that_were_asked_for(cli: Cli, droplet_ids: list[int]) -> None:
     """In the order in which they were named, also where a column is empty."""
     done = cli("backups", "--columns", "error,droplet_id", "-f", "csv", str(droplet_ids[3]))

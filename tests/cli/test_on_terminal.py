@@ -85,6 +85,14 @@ def test_no_colour_when_none_is_wanted(
     assert not COLOUR.search(plain)
 
 
+def test_findings_have_colours(cli: Cli) -> None:
+    """What needs somebody at once is red; the words say the same."""
+    code, shown = cli.on_terminal("audit", "--all", "--no-progress")
+    assert code == 1
+    for colour, finding in ((31, "never"), (31, "overdue"), (32, "ok")):
+        assert re.search(rf"\x1b\[{colour}m{finding} *\x1b\[0m", shown)
+
+
 def test_in_a_pipe_there_are_no_control_characters_even_if_forced(cli: Cli) -> None:
     """FORCE_COLOR makes other tools colour what they write into pipes; here data stay data."""
     done = cli("backups", FORCE_COLOR="1", CLICOLOR_FORCE="1")

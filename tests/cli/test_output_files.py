@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import stat
+import sys
+from io import StringIO
 from pathlib import Path
 
 import pytest
 
+from gradient_async.cli.options import Destination
 from gradient_async.cli.output import AppendedFile, FileOutput, open_output, written_to
 from gradient_async.cli.problems import Problem
+from gradient_async.cli.resume import Resumed
 from gradient_async.testing import Simulator
 
 from .commands import Cli
@@ -86,9 +90,30 @@ def test_lines_are_appended_to_an_export(tmp_path: Path) -> None:
     assert path.read_text() == "1\n2\n"
 
 
-def test_a_dash_is_stdout() -> None:
-    """As everywhere."""
+def test_a_dash_is_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As everywhere; whoever runs the command within Python may have put anything there."""
     assert open_output(Path("-"), force=False).name == "stdout"
+    monkeypatch.setattr("sys.stdout", StringIO())
+    output = open_output(None, force=False)
+    output.stream.write("─")
+    assert (output.finish(), output.stream) == ("", sys.stdout)
+
+
+def test_a_device_is_written_to_directly(tmp_path: Path) -> None:
+    """It is neither replaced nor removed, whichever way the run ends."""
+    for end in (FileOutput.finish, FileOutput.keep_partial):
+        output = FileOutput(Path("/dev/null"))
+        output.stream.write("text")
+        assert end(output) == "/dev/null"
+    FileOutput(Path("/dev/null")).abandon(keep=False)
+    assert Path("/dev/null").is_char_device()
+
+
+def test_an_export_that_goes_away_before_it_is_read(tmp_path: Path) -> None:
+    """It is told in a line, and no output is left."""
+    with pytest.raises(Problem, match=r"cannot read .*gone\.jsonl: No such file"):
+        Resumed(tmp_path / "gone.jsonl").open(Destination(path=tmp_path / "out.jsonl"))
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

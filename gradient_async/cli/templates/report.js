@@ -12,7 +12,8 @@
   const state = { key: "finding", down: true, page: 0, shown: droplets };
 
   for (const droplet of droplets) {
-    droplet.text = [droplet.id, droplet.name, labels[droplet.finding], droplet.plan, droplet.reason]
+    droplet.title = droplet.name ?? String(droplet.id);
+    droplet.text = [droplet.id, droplet.name, droplet.backupName, labels[droplet.finding], droplet.plan, droplet.reason]
       .join("\n").toLowerCase();
   }
 
@@ -20,6 +21,7 @@
   const at = (before) => (now - before) * 60000;
   const stamp = (before) => new Date(at(before)).toISOString().slice(0, 16).replace("T", " ");
   const number = new Intl.NumberFormat("en", { maximumSignificantDigits: 3, roundingPriority: "morePrecision", maximumFractionDigits: 0 });
+  const collator = new Intl.Collator("en", { numeric: true });
   const date = new Intl.DateTimeFormat("en", { month: "short", day: "numeric", timeZone: "UTC" });
 
   function duration(minutes) {
@@ -43,7 +45,7 @@
     const [a, b] = [one[state.key], other[state.key]];
     if (a === null || b === null) return (a === null) - (b === null);
     /* A window is stored as minutes before now: the later, the smaller. */
-    const order = typeof a === "string" ? a.localeCompare(b) : state.key === "windowStart" ? b - a : a - b;
+    const order = typeof a === "string" ? collator.compare(a, b) : state.key === "windowStart" ? b - a : a - b;
     return state.down ? -order : order;
   }
 
@@ -84,7 +86,8 @@
   function tableRow(droplet) {
     const row = element("tr");
     const { age, retention, promised } = droplet;
-    const name = cell("th", "", String(droplet.id), droplet.name, droplet.name);
+    const minor = droplet.name === null ? droplet.backupName : String(droplet.id);
+    const name = cell("th", "", droplet.title, minor, [droplet.title, minor].filter(Boolean).join("\n"));
     name.scope = "row";
     row.append(
       name,
@@ -180,9 +183,12 @@
     return Math.max(7, ...shown.map((droplet) => Math.ceil((droplet.times[0] ?? 0) / DAY) + 1));
   }
 
+  /* What plotly draws may have tags in it: a name has none. */
+  const escaped = (text) => text.replace(/&/g, "&amp;").replace(/</g, "&lt;");
+
   function layout(shown, color) {
     const span = days(shown) * DAY, wide = WIDE.matches, pitch = wide ? 60 : 32;
-    const labelled = { tickmode: "array", tickvals: shown.map((_, i) => i), ticktext: shown.map((droplet) => String(droplet.id)), showgrid: false };
+    const labelled = { tickmode: "array", tickvals: shown.map((_, i) => i), ticktext: shown.map((droplet) => escaped(droplet.title)), showgrid: false };
     const ruled = { tickmode: "array", tickvals: shown.map((_, i) => i + .5), showticklabels: false, showgrid: true, gridcolor: color("--line") };
     return {
       height: HEAD + pitch * Math.max(1, shown.length), barmode: "overlay", showlegend: false, dragmode: "zoom", hovermode: "closest", hoverdistance: 8,
