@@ -27,6 +27,12 @@ __all__ = ["Connections", "LoopConnections", "StaleConnectionError"]
 T = TypeVar("T")
 
 MAX_CONNECTIONS: Final = 100
+ENDED: Final = (
+    aiohttp.ServerDisconnectedError,
+    aiohttp.ClientOSError,
+    aiohttp.ClientConnectionResetError,
+)
+"""What aiohttp raises when a connection ends before the headers of an answer."""
 CLOSED: Final = "this client is closed: make a new one"
 
 
@@ -268,7 +274,7 @@ async def _without_silent_retry(
         return await handler(request)
     except aiohttp.ClientConnectorError:
         raise
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+    except ENDED as error:
         kind = aiohttp.ClientConnectionError if opened else StaleConnectionError
         raise kind(str(error)) from error
     finally:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 import threading
 import time
 from bisect import bisect_left
@@ -66,7 +67,7 @@ def _window(limit: int, span: float) -> tuple[int, float]:
     seconds = checked_seconds("span", span)
     if not seconds or not isfinite(seconds):
         raise ValueError
-    return checked_count("limit", limit), seconds
+    return checked_count("limit", limit, most=sys.maxsize), seconds
 
 
 @attrs.frozen

@@ -732,6 +732,7 @@ def test_ideal_seconds_are_those_of_a_server_without_distance(
     [
         ([], ValueError),
         ([(0, 1.0)], ValueError),
+        ([(10**30, 1.0)], ValueError),
         ([(1, 0.0)], ValueError),
         ([(1, -1.0)], ValueError),
         ([(1, float("nan"))], ValueError),
