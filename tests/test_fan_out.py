@@ -896,7 +896,7 @@ class TestErrorsOfAll:
                 with pytest.raises(APIConnectionError) as caught:
                     await collect(results, given)
         assert caught.value.unreachable
-        assert caught.value.attempts == 2
+        assert caught.value.attempts in (2, 3)  # one more if the kept connection seemed to be open
         assert sorted([*(result.droplet_id for result in given), *results.missing]) == ids
 
     async def test_patience_that_ends(self, client: AsyncGradient, far: Simulator) -> None:
