@@ -68,7 +68,9 @@ class AsyncGradient:
 
     Raises:
         ConfigurationError: There is no token, or one that cannot be sent, or a base URL that the
-            token must not be sent to.
+            token must not be sent to, or the environment names a proxy that cannot be used.
+        TypeError: An argument is of another type than it has to be.
+        ValueError: A number is out of its range, or a header cannot be sent.
 
     Example:
         >>> async with AsyncGradient() as client:
