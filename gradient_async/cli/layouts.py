@@ -137,40 +137,35 @@ def droplets(now: datetime) -> Layout[DropletBackups, DropletBackups]:
         now: The time that the age of the newest backup is counted to.
     """
 
-    def newest(result: DropletBackups) -> datetime | None:
-        return max((backup.created_at for backup in result.backups), default=None)
-
-    def oldest(result: DropletBackups) -> datetime | None:
-        return min((backup.created_at for backup in result.backups), default=None)
+    def age(result: DropletBackups) -> timedelta | None:
+        made = _newest(result)
+        return None if made is None else now - made
 
     return Layout(
         columns=(
             Column(_DROPLET_ID, attrgetter(_DROPLET_ID), "droplet", last_to_go=True),
             Column("droplet_name", droplet_name, "name", least=16, last_to_go=True),
             Column("backups", _count, right=True, last_to_go=True),
-            Column("newest", newest, "newest (UTC)"),
-            Column(
-                "age",
-                lambda result: now - made if (made := newest(result)) else None,
-                right=True,
-                last_to_go=True,
-            ),
-            Column("oldest", oldest, "oldest (UTC)"),
+            Column("newest", _newest, "newest (UTC)"),
+            Column("age", age, right=True, last_to_go=True),
+            Column("oldest", _oldest, "oldest (UTC)"),
             Column("total_gigabytes", _total_gigabytes, "GB", right=True),
             Column("regions", _regions),
             Column("newest_name", _newest_name, "newest backup", shown=False),
-            Column(
-                "error",
-                _error_text,
-                style=_red,
-                least=24,
-                last_to_go=True,
-            ),
+            Column("error", _error_text, style=_red, least=24, last_to_go=True),
         ),
         rows=lambda result: (result,),
         document=_backups_document,
         key=attrgetter(_DROPLET_ID),
     )
+
+
+def _newest(result: DropletBackups) -> datetime | None:
+    return max((backup.created_at for backup in result.backups), default=None)
+
+
+def _oldest(result: DropletBackups) -> datetime | None:
+    return min((backup.created_at for backup in result.backups), default=None)
 
 
 def _newest_name(result: DropletBackups) -> str | None:

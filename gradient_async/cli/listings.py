@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import attrs
 
@@ -12,7 +11,6 @@ from .. import AsyncGradient, GradientError
 from .._fan_out import FanOut, ends_run
 from ..types import DropletBackups, SupportedPolicy
 from .account import rest_of, results_of, show_plan
-from .columns import Layout
 from .job import Job, perform
 from .layouts import BACKUPS, PLANS, POLICIES, DropletPolicy, droplet_name, droplets
 from .options import Account, Connection, Destination
@@ -24,12 +22,27 @@ __all__ = ["list_backups", "list_plans", "list_policies"]
 
 
 @attrs.define
-class _Totals:
-    """Sums over the Droplets of a run."""
+class _Lister:
+    """Asks about Droplets, and sums up what they have."""
 
+    droplet_ids: Sequence[int]
+    account: Account
+    connection: Connection
+    resumed: Resumed | None
     backups: int = 0
     size: float = 0.0
     without: int = 0
+
+    async def work(self, client: AsyncGradient, run: Run[DropletBackups]) -> None:
+        def take(result: DropletBackups) -> None:
+            self.add(result)
+            run.take(result.droplet_id, result, result.error, droplet_name(result))
+
+        about = client, self.droplet_ids, self.account, self.connection.concurrency
+        if self.resumed:
+            await run.take_all(await rest_of(*about, self.resumed.droplet_ids), take)
+        else:
+            await run.take_all(results_of(*about), take)
 
     def add(self, result: DropletBackups) -> None:
         self.backups += len(result.backups)
@@ -44,6 +57,9 @@ class _Totals:
             f"{run.tally.failed:,} failed" if run.tally.failed else "",
         ]
         return " · ".join(filter(None, parts))
+
+    def failed(self, run: Run[DropletBackups]) -> bool:
+        return bool(run.failures) and not self.connection.simulate  # there, one is meant to fail
 
 
 def list_backups(
@@ -71,27 +87,19 @@ def list_backups(
     if account.dry_run:
         return show_plan(connection, destination, account)
     resumed = None if resume is None else Resumed.named(resume, destination)
+    lister = _Lister(droplet_ids, account, connection, resumed)
     whole_table = not droplet_ids and destination.format in (None, "table")
     by_droplet = whole_table if rows is None else rows == "droplet"
-    layout: Layout[DropletBackups, Any] = droplets(datetime.now(UTC)) if by_droplet else BACKUPS
-    totals = _Totals()
-
-    async def work(client: AsyncGradient, run: Run[DropletBackups]) -> None:
-        def take(result: DropletBackups) -> None:
-            totals.add(result)
-            run.take(result.droplet_id, result, result.error, droplet_name(result))
-
-        asked = client, droplet_ids, account, connection.concurrency
-        if resumed:
-            await run.take_all(await rest_of(*asked, resumed.droplet_ids), take)
-        else:
-            await run.take_all(results_of(*asked), take)
-
-    def failed(run: Run[DropletBackups]) -> bool:
-        return bool(run.failures) and not connection.simulate  # there, one is meant to fail
-
-    again = ["gradient-async", "backups", *account.arguments(), *map(str, droplet_ids)]
-    job = Job("Backups", layout, work, totals.summary, failed, droplet_ids, resumed, again)
+    job: Job[DropletBackups] = Job(
+        title="Backups",
+        layout=droplets(datetime.now(UTC)) if by_droplet else BACKUPS,
+        work=lister.work,
+        summary=lister.summary,
+        failed=lister.failed,
+        order=droplet_ids,
+        resumed=resumed,
+        again=["gradient-async", "backups", *account.arguments(), *map(str, droplet_ids)],
+    )
     return perform(job, connection, destination)
 
 

@@ -75,7 +75,7 @@ class Run(Generic[R]):
             try:
                 async for result in results:
                     take(result)
-            except BaseException:
+            except asyncio.CancelledError:
                 with suppress(RuntimeError):  # which tells that no more are there
                     async for result in results:
                         take(result)

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from gradient_async._fan_out import FanOut
 from gradient_async.cli import main
+from gradient_async.cli.run import Run
 from gradient_async.cli.session import run_in_loop
 from gradient_async.cli.stopping import sigterm
 from gradient_async.testing import Fault, Simulator
@@ -266,3 +268,33 @@ def test_what_is_no_export_is_not_resumed(cli: Cli, simulator: Simulator) -> Non
     assert other.read_text() == '{"droplet_id": 1}\n{}\n'
     assert simulator.received == 0
     assert list(cli.directory.iterdir()) == [other]
+
+
+async def test_results_that_are_there_when_it_is_interrupted_are_taken() -> None:
+    """Two came while the third was waited for, and Ctrl-C came before they were looked at."""
+    loop, taken = asyncio.get_running_loop(), list[int]()
+    run: Run[int] = Run(taken.append)
+    asked = asyncio.Event()
+
+    async def ask(droplet_id: int) -> int:
+        if droplet_id == 3:
+            asked.set()
+            await asyncio.Event().wait()
+        await asked.wait()
+        return droplet_id
+
+    def take(result: int) -> None:
+        run.take(result, result, None)
+
+    def interrupt_it() -> None:
+        work.cancel()
+
+    results = FanOut([1, 2, 3], ask)
+    work = asyncio.create_task(run.take_all(results, take))
+    await asked.wait()
+    loop.call_soon(interrupt_it)
+    with suppress(asyncio.CancelledError):
+        await work
+    assert sorted(taken) == [1, 2]
+    assert run.missing == [3]
+    assert run.tally.total == 3
