@@ -311,3 +311,12 @@ def test_docstring_draws_the_whole_tree() -> None:
     for name in errors.__all__:
         if not name.startswith("Failed"):
             assert name in errors.__doc__
+
+
+def test_configuration_error_tells_the_remedy_apart() -> None:
+    """What is wrong and what to write instead can be shown one by one, and come in one text."""
+    error = errors.ConfigurationError("no token", "give `access_token`")
+    assert (error.problem, error.remedy) == ("no token", "give `access_token`")
+    assert str(error) == "no token: give `access_token`"
+    assert str(errors.ConfigurationError("no token")) == "no token"
+    assert vars(pickle.loads(pickle.dumps(error))) == vars(error)
