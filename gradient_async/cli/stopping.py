@@ -55,4 +55,4 @@ class _Sigterm:
         cancel()
 
 
-sigterm = _Sigterm()
+sigterm: _Sigterm = _Sigterm()
