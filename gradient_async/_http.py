@@ -144,7 +144,7 @@ class Endpoint(Generic[T]):
 
 
 class Headers(Mapping[str, str]):
-    """Headers whose names are found in any case; can be pickled.
+    """Headers whose names are case-insensitive; can be pickled.
 
     Example:
         >>> Headers({"Retry-After": "29"})["retry-after"]

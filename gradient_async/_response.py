@@ -40,7 +40,7 @@ class RawResponse(Generic[T]):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers; names are found in any case."""
+        """The headers; names are case-insensitive."""
         return self._response.headers
 
     @property
@@ -150,7 +150,7 @@ class AsyncStreamedResponse(Generic[T]):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers; names are found in any case."""
+        """The headers; names are case-insensitive."""
         return self._exchange.headers
 
     @property

@@ -151,7 +151,7 @@ class FailedResponse(NamedTuple):
     status_code: int
     """The HTTP status."""
     headers: Mapping[str, str]
-    """The headers; names are found in any case."""
+    """The headers; names are case-insensitive."""
     content: bytes
     """The body, decompressed."""
     url: str

@@ -33,7 +33,7 @@ class StreamedResponse(Generic[T]):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """The headers; names are found in any case."""
+        """The headers; names are case-insensitive."""
         return self._wrapped.headers
 
     @property
