@@ -85,19 +85,26 @@ class BlockingIterator(Generic[T]):
         return self
 
     def __next__(self) -> T:
-        with self._lock:
-            if not self._taken:
-                self._take_batch()
-            if not self._taken:
-                raise StopIteration
-            return self._taken.popleft()
+        while True:
+            try:
+                return self._taken.popleft()  # without the lock, which is most of what it costs
+            except IndexError:
+                self._take_more()
 
-    def _take_batch(self) -> None:
+    def _take_more(self) -> None:
+        with self._lock:
+            if not self._taken and not self._take_batch():
+                raise StopIteration
+
+    def _take_batch(self) -> bool:
+        """Take the next batch; ``False`` at the end."""
         if self._broken:
             raise RuntimeError("an interruption or an error ended this iteration: start a new one")
         self._broken = True  # until the results are here: whatever interrupts may lose them
-        self._taken.extend(self._batch())
+        batch = self._batch()
+        self._taken.extend(batch)
         self._broken = False
+        return bool(batch)
 
     def _batch(self) -> list[T]:
         return self._portal.run(detached(self._stream.take))

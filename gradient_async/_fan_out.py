@@ -205,8 +205,9 @@ class _Run(Generic[R]):
             if droplet_id is None:
                 self.room.release()
                 return
-            # Not at once: an eager task would begin within this one, and the next within that.
-            asyncio.get_running_loop().call_soon(self.add_worker)
+            if len(self.workers) < self._concurrency:
+                # Not at once: an eager task would begin within this one, and the next within that.
+                asyncio.get_running_loop().call_soon(self.add_worker)
             await self._answer(droplet_id)
 
     async def _answer(self, droplet_id: int) -> None:
