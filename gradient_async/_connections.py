@@ -9,16 +9,20 @@ from __future__ import annotations
 import asyncio
 import socket
 import weakref
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Coroutine
 from contextlib import suppress
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
 from ._config import SessionSource, is_loopback
+from ._deadlines import Deadlines
 from ._fork import keep_in_child, tell_after_fork
 from .errors import APIConnectionError, ConfigurationError
 
@@ -43,6 +47,7 @@ class LoopConnections:
         self.session = session
         self.owned = owned
         self.slots: asyncio.Semaphore = asyncio.Semaphore(limit)
+        self.deadlines: Deadlines = Deadlines()
         self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._until_loop_ends = _close_with_loop(session) if owned else None
@@ -59,7 +64,7 @@ class LoopConnections:
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Await ``work``, and end it with a clear error when the client is closed meanwhile."""
-        task = asyncio.current_task()
+        task = asyncio.current_task(self.deadlines.loop)
         assert task is not None
         self._under_way.add(task)
         try:
@@ -74,13 +79,46 @@ class LoopConnections:
         finally:
             self._under_way.discard(task)
 
+    def get(
+        self, url: str | URL, headers: CIMultiDict[str], proxy: str | None, connect: float | None
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        """Send a GET; awaited, it gives the answer once its headers are there.
+
+        Args:
+            url: Where to; a `URL` is sent as it is.
+            headers: What to send beside what HTTP itself needs.
+            proxy: The proxy, if there is one.
+            connect: The most seconds until the connection is there. For all else there is
+                `deadlines`.
+        """
+        return self.session.get(
+            url,
+            headers=headers,
+            allow_redirects=False,
+            raise_for_status=False,
+            proxy=proxy,
+            timeout=_connection_timeout(connect, self.owned),
+        )
+
     async def close(self) -> None:
         """End the requests under way, then the session if it is ours."""
         self._closed = True
         while self._under_way:
             self._under_way.pop().cancel()
+        self.deadlines.close()
         if self._until_loop_ends is not None:
             await self._until_loop_ends.aclose()
+
+
+@lru_cache(maxsize=64)
+def _connection_timeout(seconds: float | None, owned: bool) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(
+        # In a session of ours this is DNS, TCP and TLS. One that a user gave may have a queue of
+        # its own, shared with others, that it would count too.
+        connect=seconds if owned else None,
+        sock_connect=seconds,
+        ceil_threshold=float("inf"),
+    )
 
 
 _until_their_loop_ends: dict[AsyncGenerator[None, None], asyncio.AbstractEventLoop] = {}
@@ -248,10 +286,23 @@ _opened: ContextVar[list[socket.socket]] = ContextVar("_opened")
 """The sockets that the request under way has opened; none when it goes over a kept connection."""
 
 
+class _Connector(aiohttp.TCPConnector):
+    async def connect(self, *about: Any, **more: Any) -> aiohttp.connector.Connection:
+        """Give no connection that has brought something while it was idle.
+
+        It would be taken for the answer to the next request.
+        """
+        while True:
+            connection = await super().connect(*about, **more)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+
+
 def _own_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         # No limit here: requests queue for `slots`, where their timeout does not run yet.
-        connector=aiohttp.TCPConnector(limit=0, socket_factory=_open_socket),
+        connector=_Connector(limit=0, socket_factory=_open_socket),
         cookie_jar=aiohttp.DummyCookieJar(),
         middlewares=(_without_silent_retry,),
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from math import isfinite
@@ -221,7 +221,7 @@ class Response:
     status_code: int
     headers: Mapping[str, str] = attrs.field(repr=False)
     content: bytes = attrs.field(repr=False)
-    elapsed: timedelta = timedelta()
+    seconds: float = 0.0
     retries_taken: int = 0
 
     @property
@@ -277,16 +277,15 @@ def _plain_int(name: str, value: SupportsIndex) -> int:
 
 
 def query_string(*parts: Mapping[str, object] | None) -> str:
-    """Join queries, later ones winning, into ``?a=1&b=2``; ``None`` as a value leaves it out.
+    """Join queries, later ones winning, into ``a=1&b=2``; ``None`` as a value leaves it out.
 
     Example:
         >>> query_string({"page": 1}, {"page": 2, "deep": True})
-        '?page=2&deep=true'
+        'page=2&deep=true'
     """
     merged = {name: value for part in parts if part for name, value in part.items()}
     sent = [_parameter(name, value) for name, value in merged.items() if value is not None]
-    query = "&".join(filter(None, sent))  # an empty list sends nothing
-    return f"?{query}" if query else ""
+    return "&".join(filter(None, sent))  # an empty list sends nothing
 
 
 def _parameter(name: str, value: object) -> str:
@@ -354,9 +353,12 @@ class RateLimitHeaders:
 
 def _whole(text: str | None) -> int | None:
     """Read a header that is a number; a number too long to be meant is none."""
-    if text is None or len(text) > 18 or not (text := text.strip()).isascii() or not text.isdigit():
-        return None
-    return int(text)
+    return None if text is None or len(text) > 18 else _number(text.strip())
+
+
+@lru_cache(maxsize=1024)
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
 
 
 def _http_date(text: str | None) -> float | None:

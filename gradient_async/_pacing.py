@@ -157,6 +157,11 @@ class _Window:
         while self.answered and self.answered[0] + self.seconds <= now:
             self.expired.append(self.answered.popleft())
 
+    def own(self, now: float, running: int) -> int:
+        """Give the number of the client's own requests that are counted."""
+        self.expire(now)
+        return running + len(self.answered)
+
     def others(self, now: float) -> float:
         if not self._others:
             return 0.0
@@ -168,8 +173,9 @@ class _Window:
             self._others, self._others_since = float(count), since
 
     def has_room(self, now: float, running: int) -> bool:
-        self.expire(now)
-        own = running + len(self.answered)
+        if not self._others and running + len(self.answered) < self.limit:
+            return True  # whatever has expired meanwhile
+        own = self.own(now, running)
         # One request at a time may always test whether the others are still there.
         if own >= self.limit:
             return False
@@ -177,9 +183,8 @@ class _Window:
 
     def room_at(self, now: float, running: int, ahead: int) -> float:
         """Give the earliest time for a request that has ``ahead`` others before it."""
-        self.expire(now)
         rounds, ahead = divmod(ahead, self.limit)
-        own = running + ahead + len(self.answered)
+        own = self.own(now, running + ahead)
         expiring = max(0, own + 1 - self.limit)
         if expiring > len(self.answered):
             first = now + self.seconds
@@ -214,14 +219,14 @@ class _Window:
 
     def observe(self, used: int, running: int, sent_at: float) -> None:
         """Take ``used``, which the server counted some time after ``sent_at``."""
+        self.expire(sent_at)
         while self.expired and self.expired[0] + self.seconds <= sent_at:
             self.expired.popleft()
         self.see_others(used - running - len(self.answered) - len(self.expired), sent_at)
 
     def status(self, now: float, running: int) -> WindowStatus:
-        self.expire(now)
-        used = running + len(self.answered)
-        return WindowStatus(self.limit, self.seconds, used, round(self.others(now)))
+        others = round(self.others(now))
+        return WindowStatus(self.limit, self.seconds, self.own(now, running), others)
 
 
 class Schedule:
@@ -310,8 +315,7 @@ class Schedule:
             self.opens_at = now + pause
         window = self._refusing_window(limits)
         if window is not None:
-            window.expire(now)
-            own = self.running + len(window.answered)
+            own = window.own(now, self.running)
             window.see_others(window.limit - own, self.opens_at)
 
     def _refusing_window(self, limits: RateLimitHeaders) -> _Window | None:
@@ -334,7 +338,7 @@ class Schedule:
 
     def _own_pause(self, now: float) -> float:
         window = self.windows[-1] if self.windows else None
-        if window is not None and self.running + len(window.answered) >= window.limit:
+        if window is not None and window.own(now, self.running) >= window.limit:
             return window.room_at(now, self.running, 0) - now
         return backoff(1, 0.0)
 
@@ -391,6 +395,12 @@ class Pacer:
         for _ in range(self._schedule.running):
             self._schedule.finish(now, now, None)
 
+    def start_at_once(self) -> float | None:
+        """Let a request be sent now, if it may and nobody waits; see `start`."""
+        now = self._clock()
+        with self._lock:
+            return now if not self._waiting and self._schedule.start(now) else None
+
     async def start(self, patience: float | None) -> float:
         """Wait until a request may be sent, and give the time from which it counts as sent.
 
@@ -403,10 +413,11 @@ class Pacer:
         Raises:
             RateLimitError: The wait would be longer. Raised as soon as that is known.
         """
+        sent_at = self.start_at_once()
+        if sent_at is not None:
+            return sent_at
         now = self._clock()
         with self._lock:
-            if not self._waiting and self._schedule.start(now):
-                return now
             waiter = self._enqueue(now, patience)
         timer = None
         if patience is not None:

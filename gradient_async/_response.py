@@ -12,9 +12,10 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from ._config import AccessToken
+from ._exchange import Exchange
 from ._http import Endpoint, Headers, Response
 from ._structure import DecodeFailure, decode, decode_any
-from ._transport import Exchange, Transport, unexpected_body
+from ._transport import Transport, unexpected_body
 from .errors import FailedRequest
 
 __all__ = ["APIResponse", "AsyncAPIResponse", "AsyncStreamedResponse", "RawResponse"]
@@ -61,7 +62,7 @@ class RawResponse(Generic[T]):
     @property
     def elapsed(self) -> timedelta:
         """From sending the last try to the last byte of its answer."""
-        return self._response.elapsed
+        return timedelta(seconds=self._response.seconds)
 
     @property
     def retries_taken(self) -> int:
@@ -203,7 +204,6 @@ class AsyncStreamedResponse(Generic[T]):
             RuntimeError: The body was given in pieces before, or the block was left.
         """
         if self._content is None:
-            self._exchange.begin()
             self._content = await self._exchange.read()
         return self._content
 

@@ -20,12 +20,14 @@ PACKAGE = ROOT / "gradient_async"
 
 # From the bottom up: a module imports from lines below its own and never from beside it.
 LAYERS: list[set[str]] = [
-    {"_version", "errors", "_fork"},
+    {"_version", "errors", "_fork", "_deadlines"},
     {"types", "_structure", "_retry"},
     {"_http", "audit"},
     {"_pacing"},
     {"_config", "_fleet"},
-    {"_connections"},
+    {"_connections", "_call"},
+    {"_wire_errors"},
+    {"_exchange"},
     {"_transport"},
     {"_stream", "_response"},
     {"_paging", "_fan_out", "_resource"},
@@ -155,8 +157,8 @@ def test_imports_point_downward(path: Path) -> None:
 
 
 def test_few_modules_know_the_http_library() -> None:
-    """Only the two lowest I/O modules import aiohttp, and the simulator its server half."""
-    assert importers_of("aiohttp") == {"_connections", "_transport", "testing"}
+    """Only the three lowest I/O modules import aiohttp, and the simulator its server half."""
+    assert importers_of("aiohttp") == {"_connections", "_exchange", "_wire_errors", "testing"}
     for path in (PACKAGE / "testing").rglob("*.py"):
         names = {name for name in imported_names(path) if name.startswith("aiohttp.")}
         assert all(name.startswith("aiohttp.web") for name in names)

@@ -193,20 +193,20 @@ names = st.text(st.characters(codec="utf-8"), min_size=1)
 def test_query_arrives_as_it_was_given(query: dict[str, object]) -> None:
     """Names and values of any text come out of the URL as they went in."""
     sent = query_string(query)
-    arrived = dict(parse_qsl(sent[1:], keep_blank_values=True, strict_parsing=bool(sent)))
+    arrived = dict(parse_qsl(sent, keep_blank_values=True, strict_parsing=bool(sent)))
     assert arrived == {name: str(value) for name, value in query.items()}
 
 
 def test_query_with_flags_lists_and_gaps() -> None:
     """``True`` is ``true``, a list is repeated, ``None`` is left out, nothing is no query."""
-    assert query_string({"a": True, "b": False, "c": None}) == "?a=true&b=false"
-    assert parse_qs(query_string({"tag": ["x", "y"]})[1:]) == {"tag": ["x", "y"]}
+    assert query_string({"a": True, "b": False, "c": None}) == "a=true&b=false"
+    assert parse_qs(query_string({"tag": ["x", "y"]})) == {"tag": ["x", "y"]}
     assert query_string() == query_string(None, {}, {"a": None}) == ""
 
 
 def test_later_queries_win() -> None:
     """A call's own query replaces the client's, and ``None`` takes a parameter out."""
-    assert query_string({"a": 1, "b": 2}, None, {"a": 3, "b": None}) == "?a=3"
+    assert query_string({"a": 1, "b": 2}, None, {"a": 3, "b": None}) == "a=3"
 
 
 def test_headers_are_found_in_any_case() -> None:

@@ -7,9 +7,11 @@ import copy
 import pickle
 import socket
 import traceback
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -125,3 +127,66 @@ async def test_a_streamed_answer_is_kept_from_what_comes_after_it() -> None:
                 page = await answer.parse()
             assert [backup.id for backup in page.backups] == [10, 11]
             assert answer.is_closed
+
+
+@asynccontextmanager
+async def unasked(first: bytes, unasked_for: bytes) -> AsyncIterator[tuple[str, asyncio.Event]]:
+    """Serve an answer, and on the same connection another one that nobody asked for.
+
+    That one is sent when the event is set. All connections after the first are answered well.
+    """
+    send, ended, served = asyncio.Event(), asyncio.Event(), 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal served
+        served += 1
+        with suppress(asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(first)
+            if served == 1:
+                await send.wait()
+                writer.write(unasked_for)
+            await reader.read()
+        writer.close()
+        ended.set() if served == 1 else None
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", send
+        await ended.wait()
+
+
+async def arrived(server_sends: asyncio.Event) -> None:
+    """Have the server send, and the client's side of the connection take it in."""
+    server_sends.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+ANSWER = raw_answer("/v2/droplets/1/backups")
+ANOTHER = whole(raw_answer("/v2/droplets/7/backups"))
+
+
+@pytest.mark.parametrize("unasked_for", [ANOTHER, ANOTHER[:-30]], ids=["whole", "half"])
+async def test_an_answer_that_nobody_asked_for_is_nobodys(unasked_for: bytes) -> None:
+    """What a kept connection brought while it was idle is not taken for the next answer."""
+    async with (
+        unasked(whole(ANSWER), unasked_for) as (url, server_sends),
+        AsyncGradient("token", base_url=url, max_retries=0, timeout=5) as client,
+    ):
+        answers = [await client.gpu_droplets.backups.list(1)]
+        await arrived(server_sends)
+        answers.append(await client.gpu_droplets.backups.list(1))
+    assert [[backup.id for backup in answer.backups] for answer in answers] == [[10, 11]] * 2
+
+
+async def test_the_timeout_holds_for_a_body_that_began_before_its_request() -> None:
+    """By the timer of aiohttp it is that of the request before, which has ended."""
+    async with (
+        unasked(whole(ANSWER), ANOTHER[:-30]) as (url, server_sends),
+        aiohttp.ClientSession() as session,
+        AsyncGradient("token", base_url=url, session=session, max_retries=0) as client,
+    ):
+        await client.gpu_droplets.backups.list(1)
+        await arrived(server_sends)
+        with pytest.raises(errors.APITimeoutError, match=r"no answer within 0\.05 s"):
+            await client.gpu_droplets.backups.list(1, timeout=0.05)

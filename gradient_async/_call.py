@@ -1,0 +1,151 @@
+"""One request of a user: what it asks for, on which terms, and how far it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import attrs
+from multidict import CIMultiDict
+from yarl import URL
+
+from ._config import AccessToken, Config
+from ._http import (
+    Endpoint,
+    RequestOptions,
+    Timeout,
+    checked_count,
+    checked_headers,
+    checked_mapping,
+    checked_seconds,
+    query_string,
+)
+from ._version import __version__
+from .errors import FailedRequest, RateLimitError
+
+__all__ = ["Call", "Terms"]
+
+USER_AGENT: Final = f"gradient-async/{__version__}"
+
+
+@attrs.define
+class Terms:
+    """How a request is sent: as the client is set, or as the options of the request say instead."""
+
+    token: AccessToken
+    base_url: str
+    headers: CIMultiDict[str] = attrs.field(repr=False)
+    default_query: Mapping[str, object] = attrs.field(repr=False)
+    timeout: Timeout
+    max_retries: int
+    patience: float | None
+    max_bytes: int
+    extra_query: Mapping[str, object] = attrs.field(factory=dict, repr=False)
+    _base: URL = attrs.field(init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._base = URL(self.base_url)
+
+    @classmethod
+    def of(cls, config: Config) -> Terms:
+        """Give those of a client."""
+        headers = CIMultiDict({"Accept": "application/json", "User-Agent": USER_AGENT})
+        return cls(
+            config.access_token,
+            config.base_url,
+            _merged_headers(headers, config.default_headers, config.access_token),
+            config.default_query,
+            config.timeout,
+            config.max_retries,
+            config.max_rate_limit_wait,
+            config.max_response_bytes,
+        )
+
+    def changed(self, options: RequestOptions) -> Terms:
+        """Give those of one request.
+
+        Raises:
+            TypeError: There is no such option, or its value is of another type.
+            ValueError: The value of an option is out of its range.
+        """
+        if unknown := options.keys() - RequestOptions.__optional_keys__:
+            raise TypeError(f"there is no keyword {', '.join(map(repr, sorted(unknown)))}")
+        changes: dict[str, Any] = {}
+        if (headers := options.get("extra_headers")) is not None:
+            extra = checked_headers("extra_headers", headers)
+            changes["headers"] = _merged_headers(self.headers, extra, self.token)
+        if "extra_query" in options:
+            changes["extra_query"] = checked_mapping("extra_query", options["extra_query"])
+        if "timeout" in options:
+            changes["timeout"] = Timeout.of(options["timeout"])
+        if "max_retries" in options:
+            changes["max_retries"] = checked_count("max_retries", options["max_retries"], least=0)
+        if "max_rate_limit_wait" in options:
+            wait = options["max_rate_limit_wait"]
+            changes["patience"] = checked_seconds("max_rate_limit_wait", wait)
+        return attrs.evolve(self, **changes)
+
+    def url(self, path: str, query: str) -> URL:
+        """Give the URL of a path and a query that need no quoting any more."""
+        base = self._base
+        return URL.build(
+            scheme=base.scheme,
+            authority=base.raw_authority,
+            path=base.raw_path.rstrip("/") + path,
+            query_string=query,
+            encoded=True,
+        )
+
+
+def _merged_headers(
+    defaults: CIMultiDict[str], extra: Mapping[str, str], token: AccessToken
+) -> CIMultiDict[str]:
+    """Join headers, later ones winning in any case of their names; the token is always ours."""
+    merged = defaults.copy()
+    for name, value in extra.items():
+        merged[name] = value
+    merged["Authorization"] = token.authorization
+    return merged
+
+
+class Call:
+    """One request over all its tries.
+
+    Attributes:
+        url: Where the next try goes; also in the form that aiohttp takes, as `target`.
+        patience: The seconds that it may still wait for the rate limit.
+        sent: The tries that were sent.
+        failures: Those of them that are counted against ``max_retries``.
+        repeated: Whether the last try was repeated at once, as its connection had been closed.
+        refusal: The last answer 429.
+    """
+
+    def __init__(self, endpoint: Endpoint[Any], terms: Terms) -> None:
+        self.terms = terms
+        self.droplet_id: int | None = endpoint.droplet_id
+        query = query_string(terms.default_query, endpoint.query, terms.extra_query)
+        self.url: str = f"{terms.base_url}{endpoint.path}{'?' if query else ''}{query}"
+        self.target: str | URL = terms.url(endpoint.path, query)
+        self.patience: float | None = terms.patience
+        self.sent = 0
+        self.failures = 0
+        self.redirects = 0
+        self.repeated = False
+        self.refusal: RateLimitError | None = None
+
+    def redirect(self, url: str) -> None:
+        """Have the next try go elsewhere."""
+        self.url = self.target = url
+        self.redirects += 1
+
+    def failed_request(self) -> FailedRequest:
+        """Give the request in the form in which errors keep it."""
+        return FailedRequest("GET", self.terms.token.redact(self.url))
+
+    def about(self) -> dict[str, Any]:
+        """Give what every error about this request says."""
+        return {
+            "request": self.failed_request(),
+            "droplet_id": self.droplet_id,
+            "attempts": self.sent,
+        }

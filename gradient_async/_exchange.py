@@ -1,0 +1,163 @@
+"""One answer whose headers have arrived, and the reading of its body."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+
+from ._call import Call
+from ._config import AccessToken
+from ._connections import LoopConnections
+from ._deadlines import Deadline
+from ._http import Headers, Response, failed_response
+from ._wire_errors import WIRE_FAILURES, wire_error
+from .errors import APIResponseValidationError
+
+__all__ = ["Exchange", "redacted"]
+
+
+class Exchange:
+    """One answer. It holds its connection, and its place among the requests, until it is closed."""
+
+    def __init__(
+        self,
+        raw: aiohttp.ClientResponse,
+        here: LoopConnections,
+        call: Call,
+        deadline: Deadline,
+        started: float,
+    ) -> None:
+        self.here = here
+        self.status_code: int = raw.status
+        self.url: str = call.url
+        self.headers: Mapping[str, str] = raw.headers
+        self.retries_taken: int = call.sent - 1
+        self.closed: bool = False
+        self._begun = False
+        self._raw = raw
+        self._call = call
+        self._deadline = deadline
+        self._started = started
+        self._arrived: bytes | None = None
+        self._take_what_arrived()
+
+    def _take_what_arrived(self) -> None:
+        """Take the body if all of it is there.
+
+        aiohttp has given the connection to others then, and an error of theirs would reach this
+        body as long as it is not read.
+        """
+        try:
+            if self._raw.content.is_eof():
+                self._arrived = self._raw.content.read_nowait()
+        except BaseException:
+            self.close()
+            raise
+
+    async def receive(self) -> bytes:
+        """Read the whole body and give the connection back; failures are raised as they come.
+
+        Raises:
+            APIResponseValidationError: It is larger than ``max_response_bytes``. That of an answer
+                with a bad status is cut off there.
+        """
+        most, pieces, size = self._call.terms.max_bytes, list[bytes](), 0
+        try:
+            while piece := await self._piece():
+                pieces.append(piece)
+                size += len(piece)
+                if size > most:
+                    return self._cut(b"".join(pieces), most)
+            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        finally:
+            self.close()
+
+    async def _piece(self) -> bytes:
+        """Give the next piece of the body, an empty one at its end."""
+        if self._arrived is not None:
+            piece, self._arrived = self._arrived, b""
+            return piece
+        with self._deadline:
+            return await self._raw.content.readany()
+
+    def _cut(self, content: bytes, most: int) -> bytes:
+        if self.status_code >= 300:  # which is what the answer says, more than its body
+            return content[:most]
+        raise APIResponseValidationError(
+            f"an answer of more than {most} bytes: raise `max_response_bytes` if that is expected",
+            response=failed_response(redacted(self.response(b""), self._call.terms.token)),
+            **self._call.about(),
+        )
+
+    async def read(self) -> bytes:
+        """Read the whole body for the user, who can have it once.
+
+        Raises:
+            APIConnectionError: The body broke off, or did not arrive in time.
+            APIResponseValidationError: It is larger than ``max_response_bytes``.
+            RuntimeError: It was taken before, or the answer is closed.
+        """
+        self._begin()
+        try:
+            return await self.receive()
+        except WIRE_FAILURES as error:
+            raise wire_error(error, self._call)  # noqa: B904 - it has its cause
+
+    async def iter_bytes(self) -> AsyncIterator[bytes]:
+        """Give the body in pieces, as they arrive; errors as with `read`, but no limit."""
+        self._begin()
+        try:
+            while piece := await self._piece():
+                yield piece
+                if self.closed:
+                    raise RuntimeError("the block of this answer was left while it was read")
+        except WIRE_FAILURES as error:
+            raise wire_error(error, self._call)  # noqa: B904 - it has its cause
+        finally:
+            self.close()
+
+    def _begin(self) -> None:
+        if self._begun:
+            raise RuntimeError(
+                "the body of this answer was already read, in pieces or not to its end: only "
+                "`read` keeps it"
+            )
+        if self.closed:
+            raise RuntimeError("the block of this answer was left before its body was read")
+        self._begun = True
+
+    def response(self, content: bytes) -> Response:
+        """Give the answer as a value, with the body that was read."""
+        return Response(
+            "GET",
+            self.url,
+            self.status_code,
+            self.headers,
+            content,
+            time.monotonic() - self._started,
+            self.retries_taken,
+        )
+
+    def close(self) -> None:
+        """Give the connection back, or drop it when the body was not read to its end."""
+        if not self.closed:
+            self.closed = True
+            self._raw.release() if self._raw.content.at_eof() else self._raw.close()
+            self.here.slots.release()
+
+
+def redacted(response: Response, token: AccessToken) -> Response:
+    """Mask the token in an answer, should the server have sent it back."""
+    headers = {name: token.redact(value) for name, value in response.headers.items()}
+    content = token.redact(response.content.decode("utf-8", "surrogateescape"))
+    return Response(
+        response.method,
+        token.redact(response.url),
+        response.status_code,
+        Headers(headers),
+        content.encode("utf-8", "surrogateescape"),
+        response.seconds,
+        response.retries_taken,
+    )
