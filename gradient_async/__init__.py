@@ -30,8 +30,8 @@ if TYPE_CHECKING:
         RequestOptions,
         Timeout,
     )
-    from ._pacing import RateLimit, RateLimitStatus, WindowStatus
     from ._paging import Listing
+    from ._rate_limit import RateLimit, RateLimitStatus, WindowStatus
     from ._response import (
         APIResponse,
         AsyncAPIResponse,
@@ -117,8 +117,8 @@ _HOMES: Final = {
     "_fan_out": ("FanOut",),
     "_fleet": ("FleetPlan",),
     "_http": ("DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "RequestOptions", "Timeout"),
-    "_pacing": ("RateLimit", "RateLimitStatus", "WindowStatus"),
     "_paging": ("Listing",),
+    "_rate_limit": ("RateLimit", "RateLimitStatus", "WindowStatus"),
     "_response": ("APIResponse", "AsyncAPIResponse", "AsyncStreamedResponse"),
     "client": ("AsyncGradient",),
     "sync": ("Gradient", "StreamedResponse"),

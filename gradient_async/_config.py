@@ -17,7 +17,7 @@ from ._http import (
     checked_mapping,
     checked_seconds,
 )
-from ._pacing import RateLimit
+from ._rate_limit import RateLimit
 from .errors import ConfigurationError
 
 if TYPE_CHECKING:

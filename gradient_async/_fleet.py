@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeAlias, get_args
 import attrs
 
 from ._http import MAX_PER_PAGE
-from ._pacing import RateLimit, ideal_seconds
+from ._rate_limit import RateLimit, ideal_seconds
 from .types import Backup, Droplet, Policy
 from .types._images import Image
 

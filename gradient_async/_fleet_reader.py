@@ -19,8 +19,8 @@ from ._fleet import (
     pages,
     policies_pay,
 )
-from ._pacing import RateLimit
 from ._paging import Listing, Page, Paged
+from ._rate_limit import RateLimit
 from .types import Backup, Droplet, DropletBackups, Policy
 from .types._images import Image
 

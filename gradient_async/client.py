@@ -16,7 +16,8 @@ from ._http import (
     DEFAULT_TIMEOUT,
     Timeout,
 )
-from ._pacing import Pacer, RateLimit, RateLimitStatus
+from ._pacing import Pacer
+from ._rate_limit import RateLimit, RateLimitStatus
 from ._transport import Transport
 from .resources.gpu_droplets import AsyncGPUDropletsResource
 

@@ -15,7 +15,7 @@ import attrs
 
 from gradient_async import AsyncGradient
 from gradient_async._http import RateLimitHeaders
-from gradient_async._pacing import Schedule
+from gradient_async._schedule import Schedule
 from gradient_async.testing import Simulator, SlidingLimits
 
 T = TypeVar("T")

@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 
 from gradient_async import RateLimit, RateLimitError
 from gradient_async._http import RateLimitHeaders
-from gradient_async._pacing import Pacer, Schedule, ideal_seconds
+from gradient_async._pacing import Pacer
+from gradient_async._rate_limit import ideal_seconds
+from gradient_async._schedule import Schedule
 from gradient_async.testing import SlidingLimits
 
 HOUR = 3600.0

@@ -101,7 +101,7 @@ def _listed(account: Account, plan: str, droplets: int) -> dict[str, float]:
 def _seconds(requests: int) -> float:
     """Give the seconds that so many requests take at least under the limits of a token."""
     from gradient_async import RateLimit
-    from gradient_async._pacing import ideal_seconds
+    from gradient_async._rate_limit import ideal_seconds
 
     return ideal_seconds(requests, RateLimit())
 

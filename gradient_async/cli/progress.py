@@ -14,7 +14,7 @@ import attrs
 from .text import duration
 
 if TYPE_CHECKING:
-    from .._pacing import RateLimitStatus
+    from .._rate_limit import RateLimitStatus
 
 __all__ = ["Tally", "progress_bar", "seconds_left", "state_of"]
 

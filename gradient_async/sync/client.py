@@ -16,8 +16,8 @@ from .._http import (
     DEFAULT_TIMEOUT,
     Timeout,
 )
-from .._pacing import RateLimit, RateLimitStatus
 from .._portal import LoopFactory, Portal
+from .._rate_limit import RateLimit, RateLimitStatus
 from ..client import DEFAULT_RATE_LIMIT, AsyncGradient, own_attributes
 from .gpu_droplets import GPUDropletsResource
 

@@ -22,8 +22,9 @@ with atheris.instrument_imports(include=["gradient_async", "email"]):
         redirect_target,
         status_error,
     )
-    from gradient_async._pacing import LONGEST_PAUSE, LONGEST_SPREAD, RateLimit, Schedule
+    from gradient_async._rate_limit import RateLimit
     from gradient_async._retry import retry_delay
+    from gradient_async._schedule import LONGEST_PAUSE, LONGEST_SPREAD, Schedule
 
 URL = "https://api.example.test/v2/droplets/1/backups?page=2"
 NAMES = (

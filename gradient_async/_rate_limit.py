@@ -1,0 +1,109 @@
+"""What a token's rate limit is, and how full it is: values, checked as they are made."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from datetime import datetime
+from math import isfinite
+from typing import TypeAlias
+
+import attrs
+
+from ._http import checked_count, checked_seconds
+
+__all__ = ["RateLimit", "RateLimitStatus", "WindowStatus", "ideal_seconds"]
+
+Windows: TypeAlias = tuple[tuple[int, float], ...]
+
+
+def _as_windows(windows: Iterable[tuple[int, float]]) -> Windows:
+    try:
+        checked = tuple(_window(limit, span) for limit, span in windows)
+        if not checked:
+            raise ValueError
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(
+            "windows must be pairs of a whole number of requests >= 1 and a finite number of "
+            f"seconds > 0, got {windows!r}"
+        ) from None
+    return checked
+
+
+def _window(limit: int, span: float) -> tuple[int, float]:
+    seconds = checked_seconds("span", span)
+    if not seconds or not isfinite(seconds):
+        raise ValueError
+    return checked_count("limit", limit, most=sys.maxsize), seconds
+
+
+@attrs.frozen
+class RateLimit:
+    """The limits that the API puts on a token.
+
+    Attributes:
+        windows: Pairs of a number of requests and of seconds: each request counts for so many
+            seconds after it was made. The default is what DigitalOcean documents.
+
+    Example:
+        >>> RateLimit().windows
+        ((250, 60.0), (5000, 3600.0))
+    """
+
+    windows: Windows = attrs.field(default=((250, 60.0), (5000, 3600.0)), converter=_as_windows)
+
+
+def ideal_seconds(requests: int, rate_limit: RateLimit | None) -> float:
+    """Give the seconds until the last of so many requests can be sent, from fresh windows.
+
+    Example:
+        >>> ideal_seconds(1000, RateLimit())
+        180.0
+        >>> ideal_seconds(5001, RateLimit())
+        3600.0
+    """
+    windows = () if rate_limit is None else rate_limit.windows
+    sent: list[float] = []
+    for number in range(requests):
+        waits = [sent[number - limit] + span for limit, span in windows if number >= limit]
+        sent.append(max(waits, default=0.0))
+    return sent[-1] if sent else 0.0
+
+
+@attrs.frozen
+class WindowStatus:
+    """How full one window is.
+
+    Attributes:
+        limit: The requests that it allows.
+        seconds: How long each of them counts.
+        used: This client's requests in it, those under way included.
+        used_by_others: What the answers tell of other users of the token.
+    """
+
+    limit: int
+    seconds: float
+    used: int
+    used_by_others: int
+
+
+@attrs.frozen
+class RateLimitStatus:
+    """A look at the rate limit of a client's token, for progress displays.
+
+    Attributes:
+        limit: The limit that the newest answer named, or ``None`` before the first answer.
+        remaining: The requests that the newest answer said were left.
+        reset_at: When the oldest counted request expires, as the newest answer said.
+        windows: The client's own windows; empty with ``rate_limit=None``.
+        paused_until: When waiting requests may go on, or ``None`` when none has to wait.
+        waiting: The number of requests that wait for the limit.
+    """
+
+    limit: int | None
+    remaining: int | None
+    reset_at: datetime | None
+    windows: tuple[WindowStatus, ...]
+    paused_until: datetime | None
+    waiting: int

@@ -1,0 +1,238 @@
+"""When a request may be sent: a token's sliding windows, and the gate that a 429 closes.
+
+Pure: `Schedule` is told the time. `Pacer` has requests wait until the time that it names.
+
+A request takes a place in every window when it is sent and gives it back one window length after
+its answer came. The server counted it before it answered, so the client never sends too early, at
+the cost of one round trip per window.
+
+Others may use the same token. What the answers show beyond the client's own requests is taken as
+theirs and kept free for them, fading over one window length, since they may be gone.
+"""
+
+from __future__ import annotations
+
+import random
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Callable
+from typing import Final, Literal, TypeAlias
+
+from ._http import RateLimitHeaders
+from ._rate_limit import RateLimit, WindowStatus
+from ._retry import backoff
+
+__all__ = ["LONGEST_PAUSE", "LONGEST_SPREAD", "SPREAD", "LimitKind", "Schedule"]
+
+LimitKind: TypeAlias = Literal["burst", "hourly"]
+
+LONGEST_PAUSE: Final = 3600.0
+"""The API counts no request for longer than an hour, so no pause needs to be longer."""
+LONGEST_BACKOFF: Final = 30.0
+SPREAD: Final = 0.05
+"""The gate opens later by up to this part of the pause, so that processes do not come in step."""
+LONGEST_SPREAD: Final = 1.0
+"""Seconds that this is at most."""
+ROUNDING: Final = 1e-6
+
+
+class _Window:
+    """One sliding window: when the places of answered requests free up, and what others use."""
+
+    def __init__(self, limit: int, seconds: float) -> None:
+        self.limit = limit
+        self.seconds = seconds
+        self.answered: deque[float] = deque()  # still counted
+        # Kept while an answer under way may include them. A window never has more than its limit.
+        self.expired: deque[float] = deque(maxlen=limit)
+        self._others = 0.0
+        self._others_since = 0.0
+
+    def expire(self, now: float) -> None:
+        while self.answered and self.answered[0] + self.seconds <= now:
+            self.expired.append(self.answered.popleft())
+
+    def own(self, now: float, running: int) -> int:
+        """Give the number of the client's own requests that are counted."""
+        self.expire(now)
+        return running + len(self.answered)
+
+    def others(self, now: float) -> float:
+        if not self._others:
+            return 0.0
+        left = 1 - max(0.0, now - self._others_since) / self.seconds
+        return self._others * left if left > 0 else 0.0
+
+    def see_others(self, count: float, since: float) -> None:
+        if count > self.others(since):
+            self._others, self._others_since = float(count), since
+
+    def has_room(self, now: float, running: int) -> bool:
+        if not self._others and running + len(self.answered) < self.limit:
+            return True  # whatever has expired meanwhile
+        own = self.own(now, running)
+        # One request at a time may always test whether the others are still there.
+        if own >= self.limit:
+            return False
+        return running == 0 or own + self.others(now) + 1 <= self.limit + ROUNDING
+
+    def room_at(self, now: float, running: int, ahead: int) -> float:
+        """Give the earliest time for a request that has ``ahead`` others before it."""
+        rounds, ahead = divmod(ahead, self.limit)
+        own = self.own(now, running + ahead)
+        expiring = max(0, own + 1 - self.limit)
+        if expiring > len(self.answered):
+            first = now + self.seconds
+        elif own == len(self.answered) or self.others(now) == 0.0:
+            first = self._expiry(expiring, now)
+        else:
+            first = self._room_beside_others(now, own, expiring)
+        return first + rounds * self.seconds
+
+    def _expiry(self, count: int, now: float) -> float:
+        """Give the time at which so many of the answered requests have expired."""
+        return self.answered[count - 1] + self.seconds if count else now
+
+    def _room_beside_others(self, now: float, own: int, least: int) -> float:
+        """Give the first time at which enough own requests have expired and the others faded.
+
+        The more own requests have expired, the less need the others have faded: the best number of
+        them is where the one takes as long as the other.
+        """
+
+        def fading(count: int) -> float:
+            free = self.limit - 1 - own + count
+            return self._others_since + self.seconds * max(0.0, 1 - free / self._others)
+
+        most = len(self.answered)
+        counts = range(least, most + 1)
+        best = least + bisect_left(
+            counts, True, key=lambda count: self._expiry(count, now) >= fading(count)
+        )
+        times = [self._expiry(best, now)] if best <= most else []
+        return min([*times, fading(best - 1)]) if best > least else times[0]
+
+    def observe(self, used: int, running: int, sent_at: float) -> None:
+        """Take ``used``, which the server counted some time after ``sent_at``."""
+        self.expire(sent_at)
+        while self.expired and self.expired[0] + self.seconds <= sent_at:
+            self.expired.popleft()
+        self.see_others(used - running - len(self.answered) - len(self.expired), sent_at)
+
+    def status(self, now: float, running: int) -> WindowStatus:
+        others = round(self.others(now))
+        return WindowStatus(self.limit, self.seconds, self.own(now, running), others)
+
+
+class Schedule:
+    """Decides when the next request may be sent. Pure: every method is told the time.
+
+    Args:
+        rate_limit: The windows, or ``None`` for none.
+        random: Gives a number from 0 to 1, for the spread of the gate.
+    """
+
+    def __init__(
+        self, rate_limit: RateLimit | None, random: Callable[[], float] = random.random
+    ) -> None:
+        windows = () if rate_limit is None else rate_limit.windows
+        self.windows = sorted((_Window(*window) for window in windows), key=lambda w: w.seconds)
+        self.running = 0
+        self.opens_at = float("-inf")
+        self._random = random
+        self._refusals = 0
+        self._refusal_kind: LimitKind = "burst"
+
+    def start(self, now: float) -> bool:
+        """Take a place in every window, if the gate is open and each of them has one."""
+        if now < self.opens_at:
+            return False
+        for window in self.windows:
+            if not window.has_room(now, self.running):
+                return False
+        self.running += 1
+        return True
+
+    def ready_at(self, now: float, ahead: int = 0) -> float:
+        """Give the earliest time at which a request with ``ahead`` others before it may start."""
+        times = [window.room_at(now, self.running, ahead) for window in self.windows]
+        return max(now, self.opens_at, *times)
+
+    def kind_at(self, now: float, ahead: int) -> LimitKind:
+        """Tell which limit it is that such a request would wait for."""
+        times = [window.room_at(now, self.running, ahead) for window in self.windows]
+        if not times or self.opens_at >= max(times):
+            return self._refusal_kind
+        return "burst" if times[0] >= max(times) else "hourly"
+
+    def give_back(self) -> None:
+        """Take back a start that led to no request on the wire."""
+        self.running -= 1
+
+    def finish(self, now: float, sent_at: float, limits: RateLimitHeaders | None) -> None:
+        """Count a request that ended at ``now``, with the headers of its answer if it had one."""
+        self.running -= 1
+        for window in self.windows:
+            window.answered.append(now)
+        if limits is None:
+            return
+        self._refusals = 0
+        remaining = limits.remaining
+        if remaining is None:
+            return
+        if not self.windows:
+            self._pause_when_used_up(now, remaining, limits)
+            return
+        limit = limits.limit
+        for window in self.windows:
+            if window.limit == limit:
+                window.observe(window.limit - remaining, self.running, sent_at)
+
+    def _pause_when_used_up(self, now: float, remaining: int, limits: RateLimitHeaders) -> None:
+        if remaining == 0 and (reset_in := limits.reset_in or 0.0) > 0:
+            self.opens_at = max(self.opens_at, now + min(reset_in, LONGEST_PAUSE))
+
+    def refuse(self, now: float, sent_at: float, limits: RateLimitHeaders) -> None:
+        """Close the gate after an answer 429 to a request that was sent at ``sent_at``.
+
+        Answers to requests that were sent before the gate closed tell nothing new: only one that
+        wants a pause longer by more than rounding moves the opening.
+        """
+        self.running -= 1
+        pause = self._pause(now, limits)
+        if sent_at >= self.opens_at:
+            self._refusals += 1
+            if self._refusals > 1:
+                pause = max(pause, backoff(self._refusals - 1, 0.0, longest=LONGEST_BACKOFF))
+            self.opens_at = now + pause + self._random() * min(SPREAD * pause, LONGEST_SPREAD)
+            self._refusal_kind = "hourly" if limits.retry_after is None else "burst"
+        elif now + pause > self.opens_at + 1:
+            self.opens_at = now + pause
+        window = self._refusing_window(limits)
+        if window is not None:
+            own = window.own(now, self.running)
+            window.see_others(window.limit - own, self.opens_at)
+
+    def _refusing_window(self, limits: RateLimitHeaders) -> _Window | None:
+        """Give the window that a 429 is about: only the short one's has ``retry-after``."""
+        if not self.windows:
+            return None
+        return self.windows[-1 if limits.retry_after is None else 0]
+
+    def _pause(self, now: float, limits: RateLimitHeaders) -> float:
+        """Give the seconds that an answer 429 asks for.
+
+        ``ratelimit-reset`` has been seen to lie in the past: then the client's own window tells.
+        """
+        asked = limits.retry_after
+        if asked is None:
+            asked = limits.reset_in
+        if asked is None or (asked <= 0 and limits.retry_after is None):
+            asked = self._own_pause(now)
+        return min(asked, LONGEST_PAUSE)
+
+    def _own_pause(self, now: float) -> float:
+        window = self.windows[-1] if self.windows else None
+        if window is not None and window.own(now, self.running) >= window.limit:
+            return window.room_at(now, self.running, 0) - now
+        return backoff(1, 0.0)
