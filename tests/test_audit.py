@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterable
@@ -335,6 +336,13 @@ def test_coverage_is_full_only_when_it_is() -> None:
     policies = dict.fromkeys(range(1, 5001), DAILY)
     assert audit_fleet(policies, results, now=NOW).coverage == 100.0
     assert audit_fleet({**policies, 7: DISABLED}, results, now=NOW).coverage == 99.9
+
+
+def test_values_can_be_pickled() -> None:
+    """A task queue hands an audit on; a pickle may name the package in place of its parts."""
+    fleet = audit_fleet({1: DAILY}, [DropletBackups(1, backups(13)), refused(2)], now=NOW)
+    assert pickle.loads(pickle.dumps(fleet)).to_dict() == fleet.to_dict()
+    assert pickle.loads(b"cgradient_async.audit\nFleetAudit\n.") is FleetAudit
 
 
 def test_importing_the_audit_loads_no_client() -> None:

@@ -1,0 +1,219 @@
+"""The audit of an account: what is asked for, by either client, before it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..errors import DeadlineExceededError
+from ..types import DropletBackups
+from .findings import FleetAudit
+from .judge import Rules
+from .plans import DEFAULT_GRACE
+
+if TYPE_CHECKING:
+    from .._blocking import BlockingFanOut
+    from .._fan_out import FanOut
+    from .._fleet import PlanChoice
+    from ..client import AsyncGradient
+    from ..resources._listings import DropletType
+    from ..sync import Gradient
+    from ..types import Policy
+
+__all__ = ["audit_account", "audit_account_blocking"]
+
+
+async def audit_account(
+    client: AsyncGradient,
+    droplet_ids: Iterable[int] | None = None,
+    *,
+    type: DropletType | None = None,
+    tag_name: str | None = None,
+    plan: PlanChoice = "auto",
+    now: datetime | None = None,
+    max_age: timedelta | None = None,
+    grace: timedelta = DEFAULT_GRACE,
+    concurrency: int | None = None,
+    deadline: float | None = None,
+    on_start: Callable[[int], None] | None = None,
+    on_result: Callable[[DropletBackups], None] | None = None,
+) -> FleetAudit:
+    """Ask for all policies and all backups of an account, and judge them.
+
+    The policies are one request for every 200 Droplets; the backups are what `list_fleet` takes or,
+    for given Droplets, what `list_many` takes.
+
+    Args:
+        client: The client.
+        droplet_ids: The Droplets to judge; those of the account by default.
+        type: Which Droplets of the account, as for `list_fleet`: those with GPUs by default.
+        tag_name: Which Droplets of the account, as for `list_fleet`.
+        plan: How to ask about the account, as for `list_fleet`.
+        now: The moment to judge at; that of the call by default, however long the requests take.
+        max_age: As for `audit_droplet`.
+        grace: As for `audit_droplet`.
+        concurrency: The most Droplets that are asked about at once; the default is `list_fleet`'s.
+        deadline: Seconds for the backups of all Droplets. Those that are left when it passes are
+            an ``error`` each, and the rest is judged.
+        on_start: Called with the number of Droplets, as soon as it is known.
+        on_result: Called with each Droplet's backups as they arrive, for a progress bar.
+
+    Raises:
+        AuthenticationError: The token is not valid.
+        DeadlineExceededError: The deadline passed before all Droplets of the account were known.
+        GradientError: The API could not be asked; see `iter_policies`, `list_fleet`, `list_many`.
+        ValueError: As for `audit_droplet` and `list_fleet`, or IDs are given and a choice from the
+            account, too.
+
+    Example:
+        >>> from datetime import timedelta
+        >>> from gradient_async.audit import Finding
+        >>> fleet = await audit_account(client, max_age=timedelta(hours=26))
+        >>> fleet.counts[Finding.NEVER]
+        1
+    """
+    rules = Rules(now or datetime.now(UTC), max_age, grace)
+    backups = client.gpu_droplets.backups
+    fan_out: FanOut[DropletBackups] = _fan_out(
+        backups, droplet_ids, type, tag_name, plan, concurrency, deadline
+    )
+    evidence = _Evidence(rules, fan_out, on_start, on_result)
+    async for droplet_id, policy in backups.iter_policies(max_rate_limit_wait=deadline):
+        evidence.policies[droplet_id] = policy
+    evidence.start()
+    try:
+        async with fan_out as results:
+            async for result in results:
+                evidence.add(result)
+    except DeadlineExceededError as error:
+        evidence.give_up(error)
+    return evidence.audit()
+
+
+def audit_account_blocking(
+    client: Gradient,
+    droplet_ids: Iterable[int] | None = None,
+    *,
+    type: DropletType | None = None,
+    tag_name: str | None = None,
+    plan: PlanChoice = "auto",
+    now: datetime | None = None,
+    max_age: timedelta | None = None,
+    grace: timedelta = DEFAULT_GRACE,
+    concurrency: int | None = None,
+    deadline: float | None = None,
+    on_start: Callable[[int], None] | None = None,
+    on_result: Callable[[DropletBackups], None] | None = None,
+) -> FleetAudit:
+    """Do what `audit_account` does, with a blocking client.
+
+    Args:
+        client: The client.
+        droplet_ids: As for `audit_account`, like the rest.
+        type: See there.
+        tag_name: See there.
+        plan: See there.
+        now: See there.
+        max_age: See there.
+        grace: See there.
+        concurrency: See there.
+        deadline: See there.
+        on_start: See there.
+        on_result: See there.
+
+    Raises:
+        GradientError: As for `audit_account`.
+        ValueError: As for `audit_account`.
+
+    Example:
+        >>> with Gradient() as client:
+        ...     fleet = audit_account_blocking(client)
+        >>> fleet.coverage
+        50.0
+    """
+    rules = Rules(now or datetime.now(UTC), max_age, grace)
+    backups = client.gpu_droplets.backups
+    fan_out: BlockingFanOut[DropletBackups] = _fan_out(
+        backups, droplet_ids, type, tag_name, plan, concurrency, deadline
+    )
+    evidence = _Evidence(rules, fan_out, on_start, on_result)
+    evidence.policies.update(backups.iter_policies(max_rate_limit_wait=deadline))
+    evidence.start()
+    try:
+        with fan_out as results:
+            for result in results:
+                evidence.add(result)
+    except DeadlineExceededError as error:
+        evidence.give_up(error)
+    return evidence.audit()
+
+
+def _fan_out(
+    backups: Any,
+    droplet_ids: Iterable[int] | None,
+    type: DropletType | None,
+    tag_name: str | None,
+    plan: PlanChoice,
+    concurrency: int | None,
+    deadline: float | None,
+) -> Any:
+    """Give the results of the Droplets that are to be judged, of either client."""
+    options = {"deadline": deadline} | ({} if concurrency is None else {"concurrency": concurrency})
+    if droplet_ids is None:
+        return backups.list_fleet(type=type, tag_name=tag_name, plan=plan, **options)
+    if (type, tag_name, plan) != (None, None, "auto"):
+        raise ValueError("type, tag_name and plan are for a whole account: give no droplet_ids")
+    return backups.list_many(list(dict.fromkeys(droplet_ids)), **options)
+
+
+class _Results(Protocol):
+    """What is known of results that have not come yet."""
+
+    @property
+    def total(self) -> int | None: ...
+
+
+class _Evidence:
+    """What is gathered from an account before it is judged, by either client."""
+
+    def __init__(
+        self,
+        rules: Rules,
+        fan_out: _Results,
+        on_start: Callable[[int], None] | None,
+        on_result: Callable[[DropletBackups], None] | None,
+    ) -> None:
+        self.policies: dict[int, Policy] = {}
+        self._results: list[DropletBackups] = []
+        self._rules = rules
+        self._fan_out = fan_out
+        self._on_start = on_start
+        self._on_result = on_result
+
+    def start(self) -> None:
+        """Tell how many Droplets there are, once, when it is known."""
+        if self._on_start is not None and self._fan_out.total is not None:
+            self._on_start(self._fan_out.total)
+            self._on_start = None
+
+    def add(self, result: DropletBackups) -> None:
+        self.start()
+        self._results.append(result)
+        if self._on_result is not None:
+            self._on_result(result)
+
+    def give_up(self, error: DeadlineExceededError) -> None:
+        """Take the Droplets without an answer for failed, if it is known which they are."""
+        self.start()
+        if len(self._results) + len(error.missing) < (self._fan_out.total or 1):
+            raise error
+        for droplet_id in error.missing:
+            late = DeadlineExceededError(deadline=error.deadline, missing=(droplet_id,))
+            self._results.append(DropletBackups(droplet_id, error=late))
+
+    def audit(self) -> FleetAudit:
+        self.start()
+        asked = {result.droplet_id for result in self._results}
+        policies = {key: policy for key, policy in self.policies.items() if key in asked}
+        return self._rules.audit_fleet(policies, self._results)
