@@ -1,0 +1,193 @@
+"""The audit of an account, which is asked for real, through both clients."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+from typing import Any, get_args
+
+import attrs
+import pytest
+
+from gradient_async import AsyncGradient, Gradient
+from gradient_async._fleet import PlanChoice
+from gradient_async.audit import Finding, FleetAudit, audit_account, audit_account_blocking
+from gradient_async.errors import AuthenticationError, DeadlineExceededError
+from gradient_async.testing import Fault, Fleet, Simulator
+from gradient_async.types import DropletBackups
+
+HOUR = timedelta(hours=1)
+
+
+def gpus(account: Fleet) -> list[int]:
+    """The Droplets that are meant where none are named."""
+    return [droplet.id for droplet in account.droplets.values() if droplet.is_gpu]
+
+
+def found(account: Fleet, fleet: FleetAudit) -> dict[int, int]:
+    """The number of backups of each Droplet, after a look at what must be there anyway."""
+    names = {audit.droplet_id: audit.droplet_name for audit in fleet}
+    assert names == {droplet_id: account.droplets[droplet_id].name for droplet_id in gpus(account)}
+    counts = fleet.counts
+    assert counts[Finding.OK] > 20
+    assert counts[Finding.NEVER] == 2
+    assert counts[Finding.OVERDUE] == 1
+    assert counts[Finding.DISABLED] == 5
+    assert counts[Finding.ERROR] == counts[Finding.UNKNOWN_PLAN] == 0
+    return {audit.droplet_id: audit.count for audit in fleet}
+
+
+async def test_account_through_the_asynchronous_client(simulator: Simulator) -> None:
+    """The whole account is asked, each Droplet once, and progress is told as it goes."""
+    totals: list[int] = []
+    results: list[DropletBackups] = []
+    account = simulator.fleet
+    async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
+        fleet = await audit_account(
+            client,
+            now=account.now,
+            concurrency=4,
+            on_start=totals.append,
+            on_result=results.append,
+        )
+    number = len(gpus(account))
+    assert (totals, len(results)) == ([number], number)
+    expected = {key: len(account.droplets[key].backups) for key in gpus(account)}
+    assert found(account, fleet) == expected
+
+
+def test_account_through_the_blocking_client() -> None:
+    """The blocking twin gives the same audit; only names are not known of Droplets by ID."""
+    account = Fleet.generate(40)
+    with (
+        Simulator(account) as simulator,
+        Gradient(simulator.token, base_url=simulator.url) as client,
+    ):
+        fleet = audit_account_blocking(client, now=account.now)
+        again = audit_account_blocking(client, gpus(account), now=account.now)
+    found(account, fleet)
+    assert {audit.droplet_name for audit in again} == {None}
+    assert tuple(attrs.evolve(audit, droplet_name=None) for audit in fleet) == again.audits
+
+
+async def test_the_plan_changes_no_finding(simulator: Simulator) -> None:
+    """An account is judged alike whichever way it is asked about, also where images are missing."""
+    account, token = simulator.fleet, simulator.token
+    for droplet_id in gpus(account)[:3]:
+        account.hide(account.droplets[droplet_id].backups[0].id, "images")
+    async with AsyncGradient(token, base_url=simulator.url) as client:
+        fleets = {
+            plan: await audit_account(client, plan=plan, now=account.now)
+            for plan in get_args(PlanChoice)
+        }
+    assert fleets["joined"] == fleets["per_droplet"] == fleets["auto"]
+    found(account, fleets["auto"])
+    own = [request for request in simulator.requests if request.path.endswith("/backups")]
+    assert len(gpus(account)) < len(own) < 2 * len(gpus(account))  # the plans did differ
+
+
+async def test_a_part_of_the_account(simulator: Simulator) -> None:
+    """A type and a tag choose Droplets of the account; those that are not chosen are no finding."""
+    droplets = simulator.fleet.droplets
+    others = {number for number in droplets if number not in gpus(simulator.fleet)}
+    tagged = {number for number, droplet in droplets.items() if "env:prod" in droplet.tags}
+    async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
+        choices: list[tuple[set[int], dict[str, Any]]] = [
+            (others, {"type": "droplets"}),
+            (tagged, {"tag_name": "env:prod"}),
+        ]
+        for expected, choice in choices:
+            fleet = await audit_account(client, now=simulator.fleet.now, **choice)
+            assert {audit.droplet_id for audit in fleet} == expected
+            assert not fleet.counts[Finding.ERROR]
+        with pytest.raises(ValueError, match="give no droplet_ids"):
+            await audit_account(client, [1], tag_name="env:prod")
+
+
+async def test_an_account_without_droplets() -> None:
+    """There is nothing to judge, and that is told as well."""
+    totals: list[int] = []
+    with Simulator(Fleet()) as simulator:
+        async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
+            fleet = await audit_account(client, on_start=totals.append)
+    assert (len(fleet), fleet.coverage, totals) == (0, None, [0])
+
+
+def test_options_of_the_blocking_client() -> None:
+    """They are those of the asynchronous one, and mean the same."""
+    account = Fleet.generate(12)
+    totals: list[int] = []
+    results: list[DropletBackups] = []
+    with (
+        Simulator(account) as simulator,
+        Gradient(simulator.token, base_url=simulator.url) as client,
+    ):
+        fleet = audit_account_blocking(
+            client,
+            list(account.droplets)[:5],
+            now=account.now,
+            max_age=HOUR,
+            grace=2 * HOUR,
+            concurrency=1,
+            on_start=totals.append,
+            on_result=results.append,
+        )
+        assert simulator.max_in_flight == 1
+    assert (fleet.max_age, fleet.grace) == (HOUR, 2 * HOUR)
+    assert (totals, len(fleet)) == ([5], 5)
+    assert {result.droplet_id for result in results} == set(list(account.droplets)[:5])
+
+
+def test_the_blocking_client_when_the_deadline_passes() -> None:
+    """The Droplets that were not reached in time are errors here, too, and now is now."""
+    account = Fleet.generate(12)
+    with (
+        Simulator(account, limits=[(5, 3600.0)]) as simulator,
+        Gradient(simulator.token, base_url=simulator.url) as client,
+    ):
+        fleet = audit_account_blocking(client, plan="per_droplet", concurrency=1, deadline=1.0)
+    late = fleet.with_findings({Finding.ERROR})
+    assert 0 < len(late) < len(fleet) == len(gpus(account))
+    assert all("deadline of 1 s" in audit.reason for audit in late)
+    assert fleet.now.tzinfo is UTC
+
+
+async def test_account_of_chosen_droplets(simulator: Simulator) -> None:
+    """Only the Droplets that were named are asked about; an unknown one is an error of its own."""
+    one, two, *_ = simulator.fleet.droplets
+    async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
+        fleet = await audit_account(client, [two, one, two, 7], now=simulator.fleet.now)
+    assert [audit.droplet_id for audit in fleet] == [7, one, two]
+    assert [audit.finding for audit in fleet] == [Finding.ERROR, Finding.OK, Finding.OK]
+    assert fleet.audits[0].error is not None
+    assert len(simulator.requests) == 4
+
+
+async def test_account_when_the_deadline_passes() -> None:
+    """Droplets that were not reached in time are errors that say so; the others are judged."""
+    account = Fleet.generate(12)
+    with Simulator(account, limits=[(5, 3600.0)]) as simulator:
+        async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
+            fleet = await audit_account(
+                client, now=account.now, plan="per_droplet", concurrency=1, deadline=1.0
+            )
+    late = fleet.with_findings({Finding.ERROR})
+    assert 0 < len(late) < len(fleet) == len(gpus(account))
+    assert all("deadline of 1 s" in audit.reason for audit in late)
+
+
+async def test_account_when_the_deadline_passes_too_early() -> None:
+    """An audit does not pass over Droplets that it has not heard of: that is an error."""
+    totals: list[int] = []
+    with Simulator(Fleet.generate(12)) as simulator:
+        simulator.faults.add(Fault.hold(), path="/v2/droplets$")
+        async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
+            with pytest.raises(DeadlineExceededError):
+                await audit_account(client, deadline=0.2, on_start=totals.append)
+    assert totals == []
+
+
+async def test_account_with_a_wrong_token(simulator: Simulator) -> None:
+    """An API that cannot be asked is an error, not an audit."""
+    async with AsyncGradient("wrong", base_url=simulator.url) as client:
+        with pytest.raises(AuthenticationError):
+            await audit_account(client)
