@@ -71,34 +71,33 @@ class _Source:
         self._lock = asyncio.Lock()
         self._async = aiter(ids) if isinstance(ids, AsyncIterable) else None
         self._sync = iter(()) if isinstance(ids, AsyncIterable) else iter(ids)
+        self._collection = ids if isinstance(ids, Collection) else None
         self._taken = 0
         self.ended = False
         self.error: BaseException | None = None
 
     async def next(self) -> int | None:
-        """Give the next ID, ``None`` at the end."""
-        async with self._lock:
-            droplet_id: int | None = None if self.ended else await self._next()
-        if droplet_id is None:
-            self.ended = True
-            return None
-        self._taken += 1
-        self.ended = isinstance(self._ids, Collection) and self._taken >= len(self._ids)
-        return droplet_id
+        """Give the next ID, ``None`` at the end.
 
-    async def _next(self) -> int | None:
-        """Give what comes next. An error of the IDs is their end; the run raises it at its own."""
+        An error of the IDs is their end, too; the run raises it at its own.
+        """
         try:
             if self._async is None:
-                droplet_id = next(self._sync, _END)
+                droplet_id = _END if self.ended else next(self._sync, _END)
             else:
-                droplet_id = await anext(self._async, _END)
-            return None if droplet_id is _END else checked_droplet_id(droplet_id)
+                async with self._lock:
+                    droplet_id = _END if self.ended else await anext(self._async, _END)
+            if droplet_id is not _END:
+                droplet_id = checked_droplet_id(droplet_id)
+                self._taken += 1
+                self.ended = self._collection is not None and self._taken >= len(self._collection)
+                return droplet_id
         except asyncio.CancelledError:
             raise
         except BaseException as error:
             self.error = error
-            return None
+        self.ended = True
+        return None
 
     def rest(self) -> Iterable[int]:
         """Give the IDs that were not handed out, as far as they can be told without taking them."""
@@ -157,12 +156,13 @@ class _Run(Generic[R]):
         concurrency: int,
         ready: deque[R],
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self.source = _Source(ids)
         self.ready = ready
         self.error: BaseException | None = None
         self.left = False
         self.workers: set[asyncio.Task[None]] = set()
-        self.in_work: Counter[int] = Counter()
+        self.in_work: dict[int, int] = {}
         # One place for each ID that was taken and whose answer was not.
         self.room = asyncio.Semaphore(2 * concurrency)
         self._ask = ask
@@ -207,12 +207,13 @@ class _Run(Generic[R]):
                 return
             if len(self.workers) < self._concurrency:
                 # Not at once: an eager task would begin within this one, and the next within that.
-                asyncio.get_running_loop().call_soon(self.add_worker)
+                self._loop.call_soon(self.add_worker)
             await self._answer(droplet_id)
 
     async def _answer(self, droplet_id: int) -> None:
-        self.in_work[droplet_id] += 1
-        if self.in_work[droplet_id] > 1:
+        already = self.in_work.get(droplet_id, 0)
+        self.in_work[droplet_id] = already + 1
+        if already:
             return  # the worker that asks already answers this one, too
         answer = self._repeats.again(droplet_id)
         if answer is None:
@@ -235,10 +236,10 @@ class _Run(Generic[R]):
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
-    async def news(self) -> None:
-        """Wait until there is an answer, an error or an end."""
-        self._news = asyncio.get_running_loop().create_future()
-        await self._news
+    def news(self) -> asyncio.Future[None]:
+        """Give what is done once there is an answer, an error or an end."""
+        self._news = self._loop.create_future()
+        return self._news
 
 
 class FanOut(ResultStream[R]):

@@ -9,23 +9,39 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
 import attrs
 
-from ._http import MAX_PER_PAGE
+from ._http import MAX_PER_PAGE, Endpoint
 from ._stream import ResultStream, retrieve
 from .errors import IncompleteListingError
+from .types.shared import MetaProperties, PageLinks
 
-__all__ = ["DEFAULT_PAGE_CONCURRENCY", "Listing", "Page", "PagePlan", "Paged"]
+__all__ = ["DEFAULT_PAGE_CONCURRENCY", "Answer", "Get", "Listing", "Page", "PagePlan", "Paged"]
 
 T = TypeVar("T")
+Get: TypeAlias = Callable[[Endpoint[Any]], Coroutine[Any, Any, Any]]
 
 DEFAULT_PAGE_CONCURRENCY: Final = 16
 MAX_LOOKS: Final = 3
 
 
-@attrs.frozen
+class Answer(Protocol):
+    """What the answers of all listings have."""
+
+    @property
+    def meta(self) -> MetaProperties:
+        """The total."""
+        ...
+
+    @property
+    def links(self) -> PageLinks | None:
+        """The pages before and after."""
+        ...
+
+
+@attrs.define  # not frozen, as `Paged`
 class Page(Generic[T]):
     """One page of a listing.
 
@@ -152,10 +168,10 @@ class Listing(ResultStream[T]):
             return False
         if plan.looks == MAX_LOOKS:
             raise IncompleteListingError(
-                path=self._source.path,
+                path=self._source.first.path,
                 total=plan.total,
                 received=plan.received,
-                droplet_id=self._source.droplet_id,
+                droplet_id=self._source.first.droplet_id,
             )
         plan.look_again()
         return True
@@ -182,21 +198,30 @@ class Listing(ResultStream[T]):
             self._fetching.append(task)
 
 
-@attrs.frozen
+@attrs.define  # not frozen, which takes several times as long to make: there is one per Droplet
 class Paged(Generic[T]):
     """A listing that can be read by its first page or as a whole.
 
     Attributes:
-        path: The path of the listing.
-        fetch: Gets a page by its number, with 200 items to a page.
+        get: Sends an endpoint and gives its answer.
+        first: The endpoint of its first page.
+        endpoint: Gives the endpoint of a page, with 200 items to a page.
+        items: Gives the items of an answer.
         key: What an item is known by when a changing listing shows it twice.
-        droplet_id: The Droplet that the listing belongs to, if it belongs to one.
     """
 
-    path: str
-    fetch: Callable[[int], Coroutine[Any, Any, Page[T]]]
+    get: Get
+    first: Endpoint[Any]
+    endpoint: Callable[[int], Endpoint[Any]]
+    items: Callable[[Any], Sequence[T]]
     key: Callable[[T], Hashable]
-    droplet_id: int | None = None
+
+    async def fetch(self, number: int) -> Page[T]:
+        """Get a page by its number, from 1."""
+        answer: Answer = await self.get(self.first if number == 1 else self.endpoint(number))
+        links = answer.links
+        has_next = links is not None and links.pages is not None and links.pages.next is not None
+        return Page(self.items(answer), answer.meta.total, has_next)
 
     def listing(
         self, first: Page[T] | None = None, *, concurrency: int = DEFAULT_PAGE_CONCURRENCY

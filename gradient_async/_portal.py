@@ -59,6 +59,7 @@ class _LoopThread:
         self.loop = loop
         self.calls = 0
         self.stopped = False
+        self._bridge: AsyncToSync[[_Crossing[Any]], Any] | None = None
         self._lock = lock
         self._held = held
         self._pid = os.getpid()
@@ -100,6 +101,30 @@ class _LoopThread:
             self.stopped = True
             with suppress(RuntimeError):  # it has ended already
                 self.loop.call_soon_threadsafe(self._set_stopped)
+
+    def run(self, crossing: _Crossing[T]) -> T:
+        """Have asgiref run a coroutine on the loop, and put back what it found before."""
+        place = SyncToAsync.threadlocal
+        # The list is where a `sync_to_async` above us looks for a task to cancel, on its own loop.
+        ours = {
+            "main_event_loop": self.loop,
+            "main_event_loop_pid": self._pid,
+            "task_context": [],
+        }
+        found = {name: getattr(place, name, None) for name in ours}
+        # asgiref raises it once more over there, which adds to its traceback.
+        handled = sys.exception()
+        traceback = None if handled is None else handled.__traceback__
+        place.__dict__.update(ours)
+        try:
+            if self._bridge is None:
+                self._bridge = AsyncToSync(_cross)  # before 3.12 it keeps its first loop: this one
+            result: T = self._bridge(crossing)
+            return result
+        finally:
+            place.__dict__.update(found)
+            if handled is not None:
+                handled.__traceback__ = traceback
 
     def _set_stopped(self) -> None:
         if not self._stop.done():
@@ -146,12 +171,12 @@ class _Crossing(Generic[T]):
         finally:
             self._ended = True
 
-    def run_on(self, loop: asyncio.AbstractEventLoop) -> T:
+    def run_on(self, thread: _LoopThread) -> T:
         """Wait in the calling thread while the coroutine runs on the loop of the other."""
-        self._loop = loop
+        self._loop = thread.loop
         if _loop_here() is None:
-            return _run_on(loop, self)
-        return asyncio.run_coroutine_threadsafe(_cross(self), loop).result()
+            return thread.run(self)
+        return asyncio.run_coroutine_threadsafe(_cross(self), thread.loop).result()
 
     def cancel(self) -> None:
         """Cancel the coroutine, from any thread, whether or not it has begun or ended."""
@@ -202,7 +227,7 @@ class Portal:
         try:
             thread = self._enter() or _wait_for_the_end()
             try:
-                return crossing.run_on(thread.loop)
+                return crossing.run_on(thread)
             finally:
                 self._leave(thread)
         except CANCELLED:
@@ -341,24 +366,6 @@ def _loop_here() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
-
-
-def _run_on(loop: asyncio.AbstractEventLoop, crossing: _Crossing[T]) -> T:
-    """Have asgiref run a coroutine on our loop, and put back what it found before."""
-    place = SyncToAsync.threadlocal
-    # The list is where a `sync_to_async` above us looks for a task to cancel, on its own loop.
-    ours = {"main_event_loop": loop, "main_event_loop_pid": os.getpid(), "task_context": []}
-    found = {name: getattr(place, name, None) for name in ours}
-    # asgiref raises it once more over there, which adds to its traceback.
-    handled = sys.exception()
-    traceback = None if handled is None else handled.__traceback__
-    place.__dict__.update(ours)
-    try:
-        return AsyncToSync(_cross)(crossing)  # not shared: before 3.12 it keeps its first loop
-    finally:
-        place.__dict__.update(found)
-        if handled is not None:
-            handled.__traceback__ = traceback
 
 
 def _without_machinery(traceback: types.TracebackType | None) -> types.TracebackType | None:

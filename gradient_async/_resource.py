@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
+from ._call import Terms
 from ._http import Endpoint, RequestOptions
+from ._paging import Get
 from ._response import AsyncAPIResponse, AsyncStreamedResponse
 from ._transport import Transport
 
@@ -22,16 +25,30 @@ class AsyncAPIResource:
         self._transport = transport
 
     async def _get(self, endpoint: Endpoint[T], options: RequestOptions) -> T:
-        response = await self._transport.request(endpoint, options)
+        response = await self._transport.request(endpoint, self._transport.terms(options))
+        return self._transport.decoded(endpoint, response)
+
+    def _getter(self, options: RequestOptions) -> Get:
+        """Give what sends any number of endpoints with the same options.
+
+        Raises:
+            TypeError: There is no such option, or its value is of another type.
+            ValueError: The value of an option is out of its range.
+        """
+        return partial(self._get_on, self._transport.terms(options))
+
+    async def _get_on(self, terms: Terms, endpoint: Endpoint[T]) -> T:
+        response = await self._transport.request(endpoint, terms)
         return self._transport.decoded(endpoint, response)
 
     async def _get_raw(self, endpoint: Endpoint[T], options: RequestOptions) -> AsyncAPIResponse[T]:
-        response = await self._transport.request(endpoint, options)
+        response = await self._transport.request(endpoint, self._transport.terms(options))
         return AsyncAPIResponse(response, endpoint, self._transport.config.access_token)
 
     @asynccontextmanager
     async def _get_streaming(
         self, endpoint: Endpoint[T], options: RequestOptions
     ) -> AsyncIterator[AsyncStreamedResponse[T]]:
-        async with self._transport.stream(endpoint, options) as exchange:
+        terms = self._transport.terms(options)
+        async with self._transport.stream(endpoint, terms) as exchange:
             yield AsyncStreamedResponse(exchange, self._transport, endpoint)

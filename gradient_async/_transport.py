@@ -55,10 +55,16 @@ class Transport:
         self._proxy = connections.proxy_for(config.base_url)
         self._terms = Terms.of(config)
 
-    def _call(self, endpoint: Endpoint[Any], options: RequestOptions) -> Call:
-        return Call(endpoint, self._terms.changed(options) if options else self._terms)
+    def terms(self, options: RequestOptions) -> Terms:
+        """Give the terms of requests with these options.
 
-    async def request(self, endpoint: Endpoint[Any], options: RequestOptions) -> Response:
+        Raises:
+            TypeError: There is no such option, or its value is of another type.
+            ValueError: The value of an option is out of its range.
+        """
+        return self._terms.changed(options) if options else self._terms
+
+    async def request(self, endpoint: Endpoint[Any], terms: Terms) -> Response:
         """Send a request until it is answered well, and read the answer.
 
         Raises:
@@ -66,12 +72,10 @@ class Transport:
             RuntimeError: The client is closed.
         """
         here = self.connections.here()
-        return await here.run(self._whole_answer(self._call(endpoint, options), here))
+        return await here.run(self._whole_answer(Call(endpoint, terms), here))
 
     @asynccontextmanager
-    async def stream(
-        self, endpoint: Endpoint[Any], options: RequestOptions
-    ) -> AsyncIterator[Exchange]:
+    async def stream(self, endpoint: Endpoint[Any], terms: Terms) -> AsyncIterator[Exchange]:
         """Send a request until it is answered well, and leave the body to be read.
 
         Raises:
@@ -79,7 +83,7 @@ class Transport:
             RuntimeError: The client is closed.
         """
         here = self.connections.here()
-        exchange = await here.run(self._answer(self._call(endpoint, options), here))
+        exchange = await here.run(self._answer(Call(endpoint, terms), here))
         try:
             yield exchange
         finally:

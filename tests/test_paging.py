@@ -7,7 +7,8 @@ import gc
 import json
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from itertools import combinations, product
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -21,6 +22,7 @@ from gradient_async import (
     IncompleteListingError,
     InternalServerError,
 )
+from gradient_async._http import Endpoint
 from gradient_async._paging import MAX_LOOKS, Listing, Page, Paged, PagePlan
 from gradient_async.testing import Fault, Fleet, Simulator
 from gradient_async.types import Backup
@@ -187,7 +189,17 @@ def listing_of(
     fetch: Callable[[int], Coroutine[Any, Any, Page[int]]], concurrency: int = 4
 ) -> Listing[int]:
     """A listing of numbers."""
-    return Paged("/v2/numbers", fetch, lambda item: item).listing(concurrency=concurrency)
+
+    def endpoint(number: int) -> Endpoint[Any]:
+        return Endpoint(object, "/v2/numbers", {"page": number})
+
+    async def get(asked: Endpoint[Any]) -> SimpleNamespace:
+        page = await fetch(cast("int", asked.query["page"]))
+        return SimpleNamespace(items=page.items, meta=SimpleNamespace(total=page.total), links=None)
+
+    return Paged(
+        get, endpoint(1), endpoint, lambda answer: answer.items, lambda item: item
+    ).listing(concurrency=concurrency)
 
 
 class SlowPages:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Hashable, Sequence
-from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+from collections.abc import Callable, Hashable, Sequence
+from operator import attrgetter, itemgetter
+from typing import Literal, TypeAlias, TypeVar
 
-from .._http import MAX_PER_PAGE, Endpoint, RequestOptions, checked_droplet_id, paging_query
-from .._paging import Page, Paged
+from .._http import MAX_PER_PAGE, Endpoint, checked_droplet_id, paging_query
+from .._paging import Answer, Get, Paged
 from ..errors import APIResponseValidationError
 from ..types import (
     Backup,
@@ -18,11 +19,9 @@ from ..types import (
     Policy,
 )
 from ..types._images import Image, ImageListResponse
-from ..types.shared import MetaProperties, PageLinks
 
 __all__ = [
     "DropletType",
-    "Get",
     "backups_endpoint",
     "backups_of",
     "droplets",
@@ -34,24 +33,9 @@ __all__ = [
 ]
 
 
-class Answer(Protocol):
-    """The answer of a listing."""
-
-    @property
-    def meta(self) -> MetaProperties:
-        """The total."""
-        ...
-
-    @property
-    def links(self) -> PageLinks | None:
-        """The pages before and after."""
-        ...
-
-
 A = TypeVar("A", bound=Answer)
 T = TypeVar("T")
 DropletType: TypeAlias = Literal["gpus", "droplets"]
-Get: TypeAlias = Callable[[Endpoint[Any], RequestOptions], Coroutine[Any, Any, Any]]
 
 
 def backups_endpoint(
@@ -108,25 +92,23 @@ def images_endpoint(page: int) -> Endpoint[ImageListResponse]:
     return Endpoint(ImageListResponse, "/v2/images", query)
 
 
-def backups_of(get: Get, droplet_id: int, options: RequestOptions) -> Paged[Backup]:
+def backups_of(get: Get, droplet_id: int) -> Paged[Backup]:
     """Give the backups of a Droplet."""
     return _paged(
         get,
-        options,
         lambda page: backups_endpoint(droplet_id, page, MAX_PER_PAGE),
-        lambda answer: answer.backups,
-        lambda backup: backup.id,
+        attrgetter("backups"),
+        attrgetter("id"),
     )
 
 
-def policies(get: Get, options: RequestOptions) -> Paged[tuple[int, Policy]]:
+def policies(get: Get) -> Paged[tuple[int, Policy]]:
     """Give the policies of all Droplets, with the ID of each."""
     return _paged(
         get,
-        options,
         lambda page: policies_endpoint(page, MAX_PER_PAGE),
         lambda answer: [(_as_id(key), policy) for key, policy in answer.policies.items()],
-        lambda item: item[0],
+        itemgetter(0),
     )
 
 
@@ -135,7 +117,6 @@ def droplets(
     type: DropletType | None,
     tag_name: str | None,
     name: str | None,
-    options: RequestOptions,
 ) -> Paged[Droplet]:
     """Give the Droplets of the account.
 
@@ -144,41 +125,24 @@ def droplets(
     """
     return _paged(
         get,
-        options,
         lambda page: droplets_endpoint(type, tag_name, name, page, MAX_PER_PAGE),
-        lambda answer: answer.droplets,
-        lambda droplet: droplet.id,
+        attrgetter("droplets"),
+        attrgetter("id"),
     )
 
 
-def images(get: Get, options: RequestOptions) -> Paged[Image]:
+def images(get: Get) -> Paged[Image]:
     """Give the private images of the account."""
-    return _paged(
-        get,
-        options,
-        images_endpoint,
-        lambda answer: answer.images,
-        lambda image: image.id,
-    )
+    return _paged(get, images_endpoint, attrgetter("images"), attrgetter("id"))
 
 
 def _paged(
     get: Get,
-    options: RequestOptions,
     endpoint: Callable[[int], Endpoint[A]],
     items: Callable[[A], Sequence[T]],
     key: Callable[[T], Hashable],
 ) -> Paged[T]:
-    """Give a listing from what gives the endpoint of each of its pages, and the items of one."""
-    first = endpoint(1)
-
-    async def fetch(number: int) -> Page[T]:
-        answer: A = await get(endpoint(number), options)
-        links = answer.links
-        more = links is not None and links.pages is not None and links.pages.next is not None
-        return Page(items(answer), answer.meta.total, more)
-
-    return Paged(first.path, fetch, key, first.droplet_id)
+    return Paged(get, endpoint(1), endpoint, items, key)
 
 
 def _as_id(key: str) -> int:

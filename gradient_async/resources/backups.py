@@ -9,7 +9,7 @@ from .._fan_out import DEFAULT_CONCURRENCY, DropletIds, FanOut, ends_run
 from .._fleet import FleetPlan, PlanChoice, checked_plan
 from .._fleet_reader import FleetReader
 from .._http import Endpoint, RequestOptions, checked_count
-from .._paging import DEFAULT_PAGE_CONCURRENCY, Listing
+from .._paging import DEFAULT_PAGE_CONCURRENCY, Get, Listing
 from .._resource import AsyncAPIResource
 from ..errors import GradientError
 from ..types import (
@@ -214,7 +214,7 @@ class AsyncBackupsResource(AsyncAPIResource):
             backup 21.0
             backup 21.5
         """
-        return backups_of(self._get, droplet_id, options).listing(
+        return backups_of(self._getter(options), droplet_id).listing(
             concurrency=checked_count("concurrency", concurrency)
         )
 
@@ -248,7 +248,7 @@ class AsyncBackupsResource(AsyncAPIResource):
             >>> policies[3164444].backup_enabled
             True
         """
-        return policies(self._get, options).listing(
+        return policies(self._getter(options)).listing(
             concurrency=checked_count("concurrency", concurrency)
         )
 
@@ -298,7 +298,7 @@ class AsyncBackupsResource(AsyncAPIResource):
         options.setdefault("max_rate_limit_wait", None)
         return FanOut(
             droplet_ids,
-            partial(self._ask, options=options),
+            partial(_ask, self._getter(options)),
             concurrency=checked_count("concurrency", concurrency),
             deadline=deadline,
         )
@@ -401,23 +401,25 @@ class AsyncBackupsResource(AsyncAPIResource):
         plan: PlanChoice,
         options: RequestOptions,
     ) -> FleetReader:
+        get = self._getter(options)
         return FleetReader(
-            droplets(self._get, type, tag_name, None, options),
-            images(self._get, options),
-            policies(self._get, options),
-            partial(self._ask, options=options),
+            droplets(get, type, tag_name, None),
+            images(get),
+            policies(get),
+            partial(_ask, get),
             checked_plan(plan),
         )
 
-    async def _ask(self, droplet_id: int, options: RequestOptions) -> DropletBackups:
-        """Get all backups of a Droplet; an error that concerns only it is its result."""
-        paged = backups_of(self._get, droplet_id, options)
-        try:
-            first = await paged.fetch(1)
-            if len(first.items) == first.total:
-                return DropletBackups(droplet_id, [*first.items])
-            return DropletBackups(droplet_id, [backup async for backup in paged.listing(first)])
-        except GradientError as error:
-            if ends_run(error):
-                raise
-            return DropletBackups(droplet_id, error=error)
+
+async def _ask(get: Get, droplet_id: int) -> DropletBackups:
+    """Get all backups of a Droplet; an error that concerns only it is its result."""
+    backups = backups_of(get, droplet_id)
+    try:
+        first = await backups.fetch(1)
+        if len(first.items) == first.total:
+            return DropletBackups(droplet_id, [*first.items])
+        return DropletBackups(droplet_id, [backup async for backup in backups.listing(first)])
+    except GradientError as error:
+        if ends_run(error):
+            raise
+        return DropletBackups(droplet_id, error=error)

@@ -116,6 +116,6 @@ class AsyncGPUDropletsResource(AsyncAPIResource):
             >>> [droplet.name async for droplet in client.gpu_droplets.iter_droplets()]
             ['gpu-train-00', 'gpu-train-01']
         """
-        return droplets(self._get, type, tag_name, name, options).listing(
+        return droplets(self._getter(options), type, tag_name, name).listing(
             concurrency=checked_count("concurrency", concurrency)
         )

@@ -1,7 +1,7 @@
 """How asgiref is told which loop to use: not documented by it, so pinned here.
 
-When one of these fails with a new asgiref, `_portal._run_on` has to be adapted, or the version of
-asgiref bounded.
+When one of these fails with a new asgiref, `_portal._LoopThread.run` has to be adapted, or the
+version of asgiref bounded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from collections.abc import Iterator
 import pytest
 from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
 
-CHANGED = "asgiref has changed how AsyncToSync finds the loop to run on: adapt `_portal._run_on`"
+CHANGED = (
+    "asgiref has changed how AsyncToSync finds the loop to run on: adapt `_portal._LoopThread.run`"
+)
 
 
 @pytest.fixture
