@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -16,7 +16,7 @@ from .options import Connection, Destination, Format
 from .output import Output, open_output, written_to
 from .problems import Problem
 from .resume import Resumed
-from .run import Run, ask, exit_code, report
+from .run import Run, ask, exit_code, failure_lines
 from .session import check, run_in_loop
 from .terminal import most_named, tell
 
@@ -78,10 +78,26 @@ def perform(job: Job[R], connection: Connection, destination: Destination) -> in
     if run.answered or run.ended_by is None:
         summary = f"{job.summary(run)} in {time.monotonic() - started:.1f} s"
         tell([f"{summary}: {where}" if where else summary], dim=True)
-    tell(report(run, most_named()), fg="red")
-    if run.ended_by is not None and where and job.again and kind == "jsonl":
-        tell([f"Continue with: {shlex.join([*job.again, '--resume', where])}"])
+    tell(failure_lines(run, most_named()), fg="red")
+    if run.ended_by is not None and kind == "jsonl":
+        tell(_how_to_continue(job, connection, destination, where))
     return exit_code(run, failed=job.failed(run))
+
+
+def _how_to_continue(
+    job: Job[Any], connection: Connection, destination: Destination, where: str
+) -> Iterator[str]:
+    """Give the line with the command that goes on, if there is a file that it can go on with."""
+    if where:
+        resume = [where]
+    elif job.resumed is not None:  # it has what it had, and no other file was written
+        other = [] if destination.path is None else ["--output", str(destination.path)]
+        resume = [str(job.resumed.path), *other]
+    else:
+        return
+    if job.again:
+        command = [*job.again, *connection.arguments(), "--resume", *resume]
+        yield f"Continue with: {shlex.join(command)}"
 
 
 def _with_columns(layout: Layout[R, Any], destination: Destination, kind: Format) -> Layout[R, Any]:

@@ -98,6 +98,12 @@ class Connection:
     deadline: float | None = None
     progress: bool = True
 
+    def arguments(self) -> list[str]:
+        """Give the arguments that mean the same account."""
+        chosen = {"--base-url": self.base_url, "--token-file": self.token_file}
+        given = [part for option, value in chosen.items() if value for part in (option, str(value))]
+        return ["--simulate", *given] if self.simulate else given
+
 
 @attrs.frozen
 class Account:

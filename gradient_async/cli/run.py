@@ -17,7 +17,7 @@ from .progress import Tally, progress_bar
 from .session import open_client
 from .text import count_of, droplet, named
 
-__all__ = ["Results", "Run", "ask", "exit_code", "report"]
+__all__ = ["Results", "Run", "ask", "exit_code", "failure_lines"]
 
 R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
@@ -136,7 +136,7 @@ def exit_code(run: Run[R], *, failed: bool) -> int:
             return INCOMPLETE
 
 
-def report(run: Run[R], most: int | None) -> Iterator[str]:
+def failure_lines(run: Run[R], most: int | None) -> Iterator[str]:
     """Give the lines about what failed and what was not done.
 
     Args:

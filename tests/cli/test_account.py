@@ -206,20 +206,43 @@ def test_a_deadline_before_anything_is_known(cli: Cli, simulator: Simulator) -> 
     assert done.told() == "the deadline passed: nothing was listed"
 
 
-def test_an_interrupted_resume_names_the_rest(cli: Cli, simulator: Simulator) -> None:
-    """What is finished already is not part of it, and the file has what it had."""
+@pytest.mark.parametrize("other", [(), ("--output", "other.jsonl")])
+def test_an_interrupted_resume_names_the_rest(
+    cli: Cli, simulator: Simulator, other: tuple[str, ...]
+) -> None:
+    """The file has what it had, which is not named; it can be gone on with, in the same way."""
     out = cut_off(cli, 4)
     before = out.read_bytes()
     finished = {json.loads(line)["droplet_id"] for line in before.splitlines()}
     simulator.faults.add(Fault.hold(), path="/v2/images$", after=1, times=None)
-    with cli.start("backups", "--plan", "joined", "--resume", "out.jsonl") as process:
+    with cli.start("backups", "--plan", "joined", "--resume", "out.jsonl", *other) as process:
         simulator.wait_for_sync(held=1)
         interrupt(process)
         done = ended(process)
     assert done.code == 130
-    named = {int(word) for word in done.told().rpartition(": ")[2].split(", ")}
+    rest, go_on = done.err.splitlines()
+    named = {int(word) for word in rest.rpartition(": ")[2].split(", ")}
     assert named == set(names(simulator)) - finished
     assert out.read_bytes() == before
+    assert list(cli.directory.iterdir()) == [out]
+    assert go_on == " ".join(["Continue with: gradient-async backups --resume out.jsonl", *other])
+    simulator.faults.clear()
+    assert cli(*go_on.split()[3:]).code == 0
+    whole = (cli.directory / (other[1] if other else "out.jsonl")).read_text()
+    assert len(whole.splitlines()) == 24
+
+
+def test_a_run_is_continued_with_the_same_account(cli: Cli, simulator: Simulator) -> None:
+    """The options that say where it is are told again, the token itself never is."""
+    (cli.directory / "token").write_text(simulator.token)
+    simulator.faults.add(Fault.hold(), path="/backups$", after=20, times=None)
+    where = ("--base-url", simulator.url, "--token-file", "token")
+    part = ("--plan", "per_droplet", "--deadline", "1s", "-o", "out.jsonl", "-f", "jsonl")
+    done = cli("backups", *where, *part)
+    assert done.code == 3
+    command = f"gradient-async backups {' '.join(where)} --resume out.jsonl"
+    assert done.err.splitlines()[-1] == f"Continue with: {command}"
+    assert simulator.token not in done.err
 
 
 def test_the_join_is_no_use_for_the_rest_where_it_takes_more(

@@ -18,7 +18,7 @@ from gradient_async.cli import columns, options, text
 from gradient_async.cli.problems import Problem
 from gradient_async.cli.progress import Tally, seconds_left, state_of
 from gradient_async.cli.resume import finished_lines
-from gradient_async.cli.run import Run, report
+from gradient_async.cli.run import Run, failure_lines
 from gradient_async.cli.table import GAP, Width, fitting, table_lines
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -245,12 +245,12 @@ def test_only_so_many_failures_are_told_on_a_terminal() -> None:
     run: Run[None] = Run(lambda _: None)
     for droplet_id in range(1, 5):
         run.take(droplet_id, None, APIConnectionError("reset"), "gpu" if droplet_id == 1 else None)
-    assert list(report(run, most=2)) == [
+    assert list(failure_lines(run, most=2)) == [
         "Droplet 1 (gpu) failed: reset",
         "Droplet 2 failed: reset",
         "and 2 more failed",
     ]
-    assert len(list(report(run, most=None))) == 4
+    assert len(list(failure_lines(run, most=None))) == 4
 
 
 @pytest.mark.parametrize(
