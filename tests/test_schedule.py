@@ -1,0 +1,346 @@
+"""When a request may be sent: decided on a clock that is passed in."""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from fleet_helpers import EPOCH, FakeClient, Trip, World, fullest
+from hypothesis import given
+from hypothesis import strategies as st
+from pacing_helpers import HOUR, headers, rate_limits
+
+from gradient_async import RateLimit
+from gradient_async._http import RateLimitHeaders
+from gradient_async._schedule import Schedule
+from gradient_async.testing import SlidingLimits
+
+NO_HEADERS = RateLimitHeaders({}, EPOCH)
+
+moments = st.floats(0, 3, allow_nan=False).map(lambda value: round(value, 3))
+trips = st.lists(st.tuples(moments, moments), min_size=1, max_size=8)
+arrivals = st.lists(st.tuples(moments, st.integers(1, 15)), min_size=1, max_size=5)
+
+
+def schedule_of(*windows: tuple[int, float], spread: float = 0.0) -> Schedule:
+    """A schedule of windows; without any, that of ``rate_limit=None``."""
+    return Schedule(RateLimit(windows) if windows else None, random=lambda: spread)
+
+
+def fill(schedule: Schedule, now: float, answered: float, most: int = 10_000) -> int:
+    """Start and answer as many requests as may be, at most so many."""
+    started = 0
+    while started < most and schedule.start(now):
+        started += 1
+    for _ in range(started):
+        schedule.finish(answered, now, None)
+    return started
+
+
+class TestScheduleAlone:
+    """One client, nobody else."""
+
+    @given(rate_limits, trips, arrivals)
+    def test_no_window_is_ever_exceeded(
+        self, rate_limit: RateLimit, trips: list[Trip], arrivals: list[tuple[float, int]]
+    ) -> None:
+        """No window has more requests in it than it allows, whenever the server counts them."""
+        world = World()
+        client = FakeClient(world, Schedule(rate_limit), trips)
+        for when, requests in arrivals:
+            world.at(when, lambda requests=requests: client.ask(requests))  # type: ignore[misc]
+        world.run()
+        for limit, seconds in rate_limit.windows:
+            assert fullest(world.counted, seconds) <= limit
+
+    @given(rate_limits, trips, arrivals)
+    def test_nobody_waits_longer_than_the_ideal_and_round_trips(
+        self, rate_limit: RateLimit, trips: list[Trip], arrivals: list[tuple[float, int]]
+    ) -> None:
+        """Each request starts when the ideal has it start, one round trip per window later."""
+        world = World()
+        client = FakeClient(world, Schedule(rate_limit), trips)
+        wanted: list[float] = []
+        for when, requests in sorted(arrivals):
+            wanted += [when] * requests
+            world.at(when, lambda requests=requests: client.ask(requests))  # type: ignore[misc]
+        world.run()
+        slowest = max(sum(trip) for trip in trips)
+        ideal: list[float] = []
+        for number, when in enumerate(wanted):
+            waits = [
+                ideal[number - limit] + seconds + slowest
+                for limit, seconds in rate_limit.windows
+                if number >= limit
+            ]
+            ideal.append(max([when, *ideal[-1:], *waits]))
+        assert len(client.started) == len(wanted)
+        assert all(
+            start <= latest + 1e-6 for start, latest in zip(client.started, ideal, strict=True)
+        )
+
+    def test_a_burst_goes_at_once(self) -> None:
+        """As many requests as there is room for start without any pause between them."""
+        assert fill(schedule_of((250, 60.0), (5000, HOUR)), now=0.0, answered=0.1) == 250
+
+    def test_the_second_window_counts_too(self) -> None:
+        """The hour ends the run of minutes when it is used up, and `kind_at` names it."""
+        schedule = schedule_of((10, 60.0), (25, HOUR))
+        assert [fill(schedule, at, at) for at in (0.0, 60.0, 120.0, 180.0)] == [10, 10, 5, 0]
+        assert schedule.ready_at(180.0) == HOUR
+        assert schedule.kind_at(180.0, 0) == "hourly"
+
+    @given(
+        st.lists(
+            st.one_of(
+                st.tuples(st.just("start"), st.just(0)),
+                st.tuples(st.just("finish"), st.integers(0, 10)),
+                st.tuples(st.just("give back"), st.just(0)),
+                st.tuples(st.just("refuse"), st.integers(0, 5)),
+                st.tuples(st.just("wait"), st.integers(1, 40)),
+            ),
+            max_size=60,
+        )
+    )
+    def test_ready_at_is_the_first_moment_to_start(self, steps: list[tuple[str, int]]) -> None:
+        """A start succeeds at `ready_at` and not before it, whatever others do with the token."""
+        schedule, now, sent = schedule_of((4, 2.0), (10, 9.0), spread=0.5), 100.0, list[float]()
+        for step, value in steps:
+            now += value / 10 if step == "wait" else 0.0
+            if step == "start" and schedule.start(now):
+                sent.append(now)
+            elif step == "finish" and sent:
+                schedule.finish(now, sent.pop(0), headers(limit=10, remaining=value))
+            elif step == "give back" and sent:
+                sent.pop()
+                schedule.give_back()
+            elif step == "refuse" and sent:
+                schedule.refuse(now, sent.pop(0), headers(retry_after=value))
+            at = schedule.ready_at(now)
+            assert copy.deepcopy(schedule).start(now) == (at <= now)
+            if at > now and schedule.running < 4:
+                assert copy.deepcopy(schedule).start(at)
+                assert not copy.deepcopy(schedule).start(at - (at - now) / 100)
+
+    @given(st.integers(1, 5), st.integers(0, 5), st.integers(0, 30))
+    def test_a_place_in_the_queue_has_a_time(self, limit: int, used: int, ahead: int) -> None:
+        """With nobody else, the one with so many before it starts exactly when it was told."""
+        world = World()
+        client = FakeClient(world, schedule_of((limit, 2.0)), [(0.0, 0.0)])
+        client.ask(used)
+        world.run()
+        told = client.schedule.ready_at(world.now, ahead)
+        client.ask(ahead + 1)
+        world.run()
+        assert client.started[-1] == pytest.approx(told)
+
+
+class TestScheduleRefused:
+    """Answers 429, and what they ask for."""
+
+    def test_late_answers_of_a_burst_do_not_escalate(self) -> None:
+        """Fifty answers 429 to one burst close the gate once, for as long as they say."""
+        schedule = schedule_of((50, 2.0))
+        while schedule.start(0.0):
+            pass
+        for number in range(50):
+            schedule.refuse(0.1 + number / 1000, 0.0, headers(retry_after=2))
+        assert schedule.opens_at == pytest.approx(2.1)
+        assert schedule.start(2.2)
+        schedule.refuse(2.3, 2.2, headers(retry_after=0))
+        assert schedule.opens_at == pytest.approx(2.8)
+
+    def test_a_late_answer_that_asks_for_much_more_is_heard(self) -> None:
+        """An answer of the burst that names a longer pause than the first moves the opening."""
+        schedule = schedule_of((50, 2.0))
+        assert schedule.start(0.0)
+        assert schedule.start(0.0)
+        schedule.refuse(0.1, 0.0, headers(retry_after=2))
+        schedule.refuse(0.1, 0.0, headers(retry_after=30))
+        assert schedule.opens_at == pytest.approx(30.1)
+
+    def test_refused_again_and_again_waits_longer_each_time(self) -> None:
+        """A server that refuses with no pause of its own is asked ever more seldom, not faster."""
+        schedule, now, pauses = schedule_of(), 0.0, list[float]()
+        for _ in range(10):
+            assert schedule.start(now)
+            schedule.refuse(now, now, headers(retry_after=0))
+            pauses.append(schedule.opens_at - now)
+            now = schedule.opens_at
+        assert pauses == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+
+    def test_an_answer_that_is_good_ends_the_escalation(self) -> None:
+        """After one good answer the next 429 counts as the first."""
+        schedule = schedule_of()
+        for _ in range(4):
+            assert schedule.start(schedule.opens_at + 1 if schedule.opens_at > 0 else 0.0)
+            schedule.refuse(100.0, 100.0, headers(retry_after=0))
+            schedule.opens_at = 0.0
+        assert schedule.start(200.0)
+        schedule.finish(200.0, 200.0, NO_HEADERS)
+        assert schedule.start(200.0)
+        schedule.refuse(200.0, 200.0, headers(retry_after=1))
+        assert schedule.opens_at == 201.0
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            {},
+            {"reset": int(EPOCH) - 60},
+            {"reset": int(EPOCH)},
+            {"reset": "soon"},
+            {"reset": "-1"},
+            {"reset": "9" * 18},
+            {"reset": "9" * 400},
+            {"retry_after": "9" * 300},
+            {"retry_after": 10**12},
+            {"retry_after": "nan"},
+            {"retry_after": "-5"},
+            {"retry_after": "Thu, 01 Jan 1970 00:00:00 GMT", "reset": "x"},
+            {"retry_after": "Fri, 31 Dec 9999 23:59:59 GMT"},
+        ],
+        ids=str,
+    )
+    @pytest.mark.parametrize("limits", [(), ((5, 60.0),), ((250, 60.0), (5000, HOUR))], ids=str)
+    def test_whatever_an_answer_says_the_pause_is_sane(
+        self, said: Mapping[str, Any], limits: tuple[tuple[int, float], ...]
+    ) -> None:
+        """No value makes it spin, and none makes it wait for more than an hour."""
+        schedule, now, pauses = schedule_of(*limits, spread=1.0), 1000.0, list[float]()
+        for _ in range(6):
+            assert schedule.start(now)
+            schedule.refuse(now, now, headers(**said))
+            pauses.append(schedule.opens_at - now)
+            now = schedule.ready_at(now)
+        assert all(pause > 0 for pause in pauses[1:])
+        assert pauses[-1] >= 0.5
+        assert max(pauses) <= HOUR + 1
+
+    def test_a_reset_in_the_past_is_checked_against_the_own_window(self) -> None:
+        """An hour-style 429 whose reset is over waits until the client's own hour has room."""
+        schedule = schedule_of((3, HOUR))
+        assert schedule.start(0.0)
+        assert schedule.start(10.0)
+        schedule.finish(5.0, 0.0, NO_HEADERS)
+        assert schedule.start(10.0)
+        for sent_at in (10.0, 10.0):
+            schedule.finish(20.0, sent_at, NO_HEADERS)
+        schedule.running += 1  # one that another version of the window let through
+        schedule.refuse(30.0, 30.0, headers(reset=int(EPOCH) - 60))
+        assert schedule.opens_at == 5.0 + HOUR
+
+    def test_the_gate_opens_with_a_small_spread(self) -> None:
+        """Waits are longer by up to a twentieth, and by a second at most."""
+        short, long = schedule_of((9, 60.0), spread=1.0), schedule_of((9, 60.0), spread=1.0)
+        for schedule, pause in ((short, 2), (long, 600)):
+            assert schedule.start(0.0)
+            schedule.refuse(0.0, 0.0, headers(retry_after=pause))
+        assert short.opens_at == pytest.approx(2.1)
+        assert long.opens_at == 601.0
+
+    def test_without_windows_an_answer_that_leaves_nothing_pauses(self) -> None:
+        """With ``rate_limit=None`` it waits for the reset when the last place was used."""
+        schedule = schedule_of()
+        assert schedule.start(0.0)
+        schedule.finish(0.5, 0.0, headers(remaining=0, reset=int(EPOCH) + 7))
+        assert not schedule.start(7.4)
+        assert schedule.start(schedule.ready_at(1.0))
+
+    def test_a_reset_without_remaining_zero_pauses_nobody(self) -> None:
+        """With ``rate_limit=None`` it goes on as long as something is left."""
+        schedule = schedule_of()
+        assert schedule.start(0.0)
+        schedule.finish(0.5, 0.0, headers(remaining=1, reset=int(EPOCH) + 7))
+        assert schedule.start(0.5)
+
+
+class TestScheduleBesideOthers:
+    """Other users of the same token."""
+
+    def test_what_others_use_is_kept_free(self) -> None:
+        """An answer that shows 60 of 100 used by others leaves room for the rest only."""
+        schedule = schedule_of((100, 60.0))
+        assert schedule.start(0.0)
+        schedule.finish(0.1, 0.0, headers(limit=100, remaining=39))
+        assert fill(schedule, 0.1, 0.2) == 39
+        assert schedule.windows[0].status(0.1, 0).used_by_others == 60
+
+    def test_what_others_use_fades(self) -> None:
+        """Half a window later half of it may be used, after a whole one all of it."""
+        schedule = schedule_of((100, 60.0))
+        assert schedule.start(0.0)
+        schedule.finish(0.0, 0.0, headers(limit=100, remaining=39))
+        assert fill(schedule, 30.0, 30.0) == 69
+        assert schedule.windows[0].others(60.0) == 0.0
+
+    def test_own_requests_are_not_taken_for_those_of_others(self) -> None:
+        """Neither requests under way, nor answered ones, nor those that have just expired count."""
+        schedule = schedule_of((10, 2.0))
+        assert fill(schedule, 0.0, 0.1, most=6) == 6
+        assert schedule.start(0.2)
+        assert schedule.start(0.2)
+        schedule.finish(2.5, 0.2, headers(limit=10, remaining=2))
+        assert schedule.windows[0].others(2.5) == 0.0
+
+    def test_one_at_a_time_asks_whether_the_others_are_still_there(self) -> None:
+        """Others that seem to use everything do not keep the client from asking."""
+        schedule = schedule_of((100, 60.0))
+        assert schedule.start(0.0)
+        schedule.finish(0.0, 0.0, headers(limit=100, remaining=0))
+        assert schedule.start(0.1)
+        assert not schedule.start(0.1)
+        schedule.finish(0.2, 0.1, headers(limit=100, remaining=0))
+        assert schedule.start(0.2)
+
+    def test_after_a_refusal_the_own_share_starts_first(self) -> None:
+        """When the gate opens, what others had used is kept free, so that nobody is overrun."""
+        schedule = schedule_of((100, 2.0))
+        assert fill(schedule, 0.0, 0.1, most=25) == 25
+        assert schedule.start(0.2)
+        schedule.refuse(0.3, 0.2, headers(limit=100, remaining=0, retry_after=2))
+        assert fill(schedule, 2.3, 2.4) == 25
+
+    def test_memory_is_bounded_without_headers_about_a_window(self) -> None:
+        """A window that no answer describes remembers no more requests than it allows."""
+        schedule = schedule_of((10, 1.0))
+        for second in range(1000):
+            fill(schedule, float(second), float(second))
+        window = schedule.windows[0]
+        assert len(window.answered) + len(window.expired) <= 20
+
+    @given(
+        st.integers(1, 4),
+        st.integers(2, 20),
+        st.booleans(),
+        st.booleans(),
+        st.booleans(),
+        st.sampled_from(["right", "default", "none"]),
+        st.randoms(use_true_random=False),
+    )
+    def test_clients_that_share_a_token_lose_nothing(
+        self,
+        clients: int,
+        limit: int,
+        hour_style: bool,
+        count_rejected: bool,
+        reset_in_past: bool,
+        known: str,
+        rng: random.Random,
+    ) -> None:
+        """All requests are answered in bounded time, whatever the clients believe of the limit."""
+        limits = SlidingLimits([(limit, 2.0)], hour_style=hour_style, count_rejected=count_rejected)
+        world = World(limits, reset_in_past)
+        rate_limit = {"right": RateLimit(((limit, 2.0),)), "default": RateLimit(), "none": None}
+        members = [
+            FakeClient(world, Schedule(rate_limit[known], rng.random), [(0.02, 0.02), (0.01, 0.2)])
+            for _ in range(clients)
+        ]
+        for member in members:
+            world.at(rng.random(), lambda member=member: member.ask(2 * limit))  # type: ignore[misc]
+        world.run(100_000)
+        assert [member.done for member in members] == [2 * limit] * clients
+        assert fullest(world.counted, 2.0) <= limit
+        assert world.now < 700.0
