@@ -15,7 +15,7 @@ from .layouts import FLEET_PLAN
 from .options import Account, Connection, Destination
 from .run import Results, Run
 
-__all__ = ["rest_of", "results_of", "show_plan"]
+__all__ = ["may_join", "rest_of", "results_of", "show_plan"]
 
 FEWEST_JOINED = 3
 """The join takes at least so many requests: a page of each listing."""
@@ -31,6 +31,11 @@ def results_of(
     return backups.list_fleet(
         type=account.type, tag_name=account.tag_name, plan=account.plan, concurrency=concurrency
     )
+
+
+def may_join(droplet_ids: Collection[int], account: Account) -> bool:
+    """Tell whether listings may be read before any Droplet has its answer."""
+    return not droplet_ids and account.plan != "per_droplet"
 
 
 async def rest_of(

@@ -14,7 +14,7 @@ import attrs
 from .. import AsyncGradient
 from ..audit import DropletAudit, Finding, FleetAudit, audit_droplet
 from ..types import DropletBackups, Policy
-from .account import results_of, show_plan
+from .account import may_join, results_of, show_plan
 from .columns import Column, Layout
 from .job import Job, perform
 from .layouts import droplet_name, error_text
@@ -192,6 +192,7 @@ class _Auditor:
     audits: list[DropletAudit] = attrs.field(factory=list[DropletAudit])
 
     async def work(self, client: AsyncGradient, run: Run[DropletAudit]) -> None:
+        run.tally.listing = True
         listing = client.gpu_droplets.backups.iter_policies(max_rate_limit_wait=None)
         policies = {droplet_id: policy async for droplet_id, policy in listing}
 
@@ -201,7 +202,7 @@ class _Auditor:
             run.take(result.droplet_id, audit, result.error, audit.droplet_name)
 
         results = results_of(client, self.droplet_ids, self.account, self.concurrency)
-        await run.take_all(results, take)
+        await run.take_all(results, take, listing=may_join(self.droplet_ids, self.account))
 
     def findings(self) -> list[DropletAudit]:
         return [audit for audit in self.audits if audit.finding in self.rules.fail_on]

@@ -61,10 +61,10 @@ def _line(title: str, tally: Tally, parts: list[str], width: int) -> Table:
     length = max(SHORTEST, min(LONGEST, room + SHORTEST - len(text)))
     line = Table.grid(padding=(0, 1, 0, 0))
     bar = ProgressBar(
-        total=tally.total,
+        total=None if tally.listing else tally.total,
         completed=tally.done,
         width=length,
-        pulse=tally.total is None,
+        pulse=tally.listing or tally.total is None,
         complete_style="cyan",
         finished_style="green",
     )

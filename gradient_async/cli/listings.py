@@ -10,12 +10,12 @@ import attrs
 from .. import AsyncGradient, GradientError
 from .._fan_out import FanOut, ends_run
 from ..types import DropletBackups, SupportedPolicy
-from .account import rest_of, results_of, show_plan
+from .account import may_join, rest_of, results_of, show_plan
 from .job import Job, perform
 from .layouts import BACKUPS, PLANS, POLICIES, DropletPolicy, droplet_name, droplets
 from .options import Account, Connection, Destination
 from .resume import Resumed
-from .run import Run
+from .run import Results, Run
 from .text import count_of, gigabytes
 
 __all__ = ["list_backups", "list_plans", "list_policies"]
@@ -39,10 +39,13 @@ class _Lister:
             run.take(result.droplet_id, result, result.error, droplet_name(result))
 
         about = client, self.droplet_ids, self.account, self.connection.concurrency
+        results: Results[DropletBackups]
         if self.resumed:
-            await run.take_all(await rest_of(*about, self.resumed.droplet_ids), take)
+            run.tally.listing = not self.droplet_ids
+            results = await rest_of(*about, self.resumed.droplet_ids)
         else:
-            await run.take_all(results_of(*about), take)
+            results = results_of(*about)
+        await run.take_all(results, take, listing=may_join(self.droplet_ids, self.account))
 
     def add(self, result: DropletBackups) -> None:
         self.backups += len(result.backups)
@@ -110,6 +113,7 @@ def list_policies(
 
     async def work(client: AsyncGradient, run: Run[DropletPolicy]) -> None:
         if not droplet_ids:
+            run.tally.listing = True
             policies = client.gpu_droplets.backups.iter_policies(max_rate_limit_wait=None)
             async for droplet_id, policy in policies:
                 run.take(droplet_id, DropletPolicy(droplet_id, policy), None)

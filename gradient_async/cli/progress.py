@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .text import duration
+from .text import count_of, duration
 
 if TYPE_CHECKING:
     from .._rate_limit import RateLimitStatus
@@ -27,11 +27,13 @@ class Tally:
         done: How many Droplets are answered, those that failed included.
         failed: How many failed.
         expected: Tells how many Droplets there are, ``None`` as long as that is not known.
+        listing: Whether listings are being read, of which no Droplet is answered yet.
     """
 
     done: int = 0
     failed: int = 0
     expected: Callable[[], int | None] = lambda: None
+    listing: bool = False
 
     @property
     def total(self) -> int | None:
@@ -45,6 +47,7 @@ class Tally:
 
     def count(self, *, failed: bool) -> None:
         """Count one more Droplet."""
+        self.listing = False
         self.done += 1
         self.failed += failed
 
@@ -86,12 +89,9 @@ def state_of(tally: Tally, elapsed: float, status: RateLimitStatus, now: datetim
         now: The time.
     """
     per_second = tally.done / elapsed if elapsed > 0 else 0.0
-    parts = [f"{tally.done:,}/{tally.total:,}" if tally.total is not None else f"{tally.done:,}"]
+    parts = [_reading(status)] if tally.listing else [_done(tally)]
     if tally.failed:
         parts.append(f"{tally.failed:,} failed")
-    requests = max((window.used for window in status.windows), default=0)
-    if requests and not tally.done:  # the first answer may take as many as there are pages
-        parts.append(f"{requests:,} requests")
     if status.paused_until is not None and status.waiting:
         parts.append(f"rate limit: waits until {status.paused_until.astimezone():%H:%M:%S}")
     if per_second:
@@ -100,6 +100,16 @@ def state_of(tally: Tally, elapsed: float, status: RateLimitStatus, now: datetim
     if tally.left and seconds is not None:
         parts.append(f"{duration(timedelta(seconds=math.ceil(seconds)))} left")
     return parts
+
+
+def _done(tally: Tally) -> str:
+    return f"{tally.done:,}" if tally.total is None else f"{tally.done:,}/{tally.total:,}"
+
+
+def _reading(status: RateLimitStatus) -> str:
+    """Count requests: how many Droplets a listing has answered is known when it was read."""
+    requests = max((window.used for window in status.windows), default=0)
+    return f"reading listings: {count_of(requests, 'request')}" if requests else "reading listings"
 
 
 @contextmanager

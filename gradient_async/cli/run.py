@@ -67,10 +67,19 @@ class Run(Generic[R]):
     ended_by: Ending = None
     _results: Results[object] | None = None
 
-    async def take_all(self, results: Results[T], take: Callable[[T], None]) -> None:
-        """Take all results, also those that are there when it is interrupted."""
+    async def take_all(
+        self, results: Results[T], take: Callable[[T], None], *, listing: bool = False
+    ) -> None:
+        """Take all results, also those that are there when it is interrupted.
+
+        Args:
+            results: The results.
+            take: Is called with each.
+            listing: Whether listings are read before the first of them is there.
+        """
         self._results = results
         self.tally.expected = lambda: results.total
+        self.tally.listing = listing
         async with aclosing(results):
             try:
                 async for result in results:

@@ -196,10 +196,13 @@ def test_the_state_beside_the_bar() -> None:
     assert state_of(Tally(3, 0, lambda: 3), 5.0, NO_LIMIT, NOW) == ["3/3", "0.6/s"]
 
 
-def test_the_state_before_the_first_answer() -> None:
-    """Pages of listings are requests, too; how long the Droplets take is not known yet."""
-    assert state_of(Tally(), 5.0, limited(31), NOW) == ["0", "31 requests"]
-    assert state_of(Tally(0, 0, lambda: 900), 5.0, limited(31), NOW) == ["0/900", "31 requests"]
+def test_the_state_while_listings_are_read() -> None:
+    """Nothing is known of any Droplet, so the requests are counted; the first answer ends it."""
+    reading = Tally(0, 0, lambda: 900, listing=True)
+    assert state_of(reading, 5.0, NO_LIMIT, NOW) == ["reading listings"]
+    assert state_of(reading, 5.0, limited(31), NOW) == ["reading listings: 31 requests"]
+    reading.count(failed=False)
+    assert state_of(reading, 5.0, limited(31), NOW)[0] == "1/900"
 
 
 def line(droplet_id: int, **changes: object) -> bytes:

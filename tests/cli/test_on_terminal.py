@@ -55,6 +55,21 @@ def test_the_bar_shows_failures(cli: Cli, simulator: Simulator, droplet_ids: lis
     assert "\x1b[31m1 failed" in shown.replace("\x1b[31m · 1 failed", "\x1b[31m1 failed")
 
 
+@pytest.mark.parametrize("command", ["backups", "audit"])
+def test_the_bar_shows_that_listings_are_read(cli: Cli, simulator: Simulator, command: str) -> None:
+    """How many requests that took so far, as no Droplet is done before the last of them."""
+    simulator.faults.add(Fault.hold(), path="/v2/images$", after=1)
+    _, shown = cli.on_terminal(
+        command,
+        "--plan",
+        "joined",
+        when=lambda shown: re.search(r"reading listings: [2-9] requests", shown) is not None,
+        then=simulator.release,
+    )
+    assert "0/24" not in ESCAPE.sub("", shown)
+    assert plain(shown)[-2].startswith("24 Droplets · ")
+
+
 def test_the_bar_shows_until_when_the_rate_limit_pauses(cli: Cli, simulator: Simulator) -> None:
     """The time is that of the terminal's clock, and it goes on by itself."""
     simulator.faults.add(Fault.rate_limited("1"), path="/backups$", after=5)
