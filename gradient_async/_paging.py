@@ -121,7 +121,7 @@ class Listing(ResultStream[T]):
 
     Args:
         source: Where its pages come from.
-        concurrency: The most pages that are fetched, or kept for the consumer, at once.
+        concurrency: The most pages that are fetched at once; as many may be kept for the consumer.
         first: The first page, if it has been fetched already.
 
     Raises:
@@ -160,7 +160,14 @@ class Listing(ResultStream[T]):
                 return False
             self._add(self._fetching.popleft().result())
             self._fetch_ahead()
+            self._add_arrived()
         return True
+
+    def _add_arrived(self) -> None:
+        """Take the pages that come next, too, where they are there already."""
+        while self._fetching and self._fetching[0].done() and not _failed(self._fetching[0]):
+            self._add(self._fetching.popleft().result())
+            self._fetch_ahead()
 
     def _look_again(self) -> bool:
         plan = self._plan
@@ -196,6 +203,10 @@ class Listing(ResultStream[T]):
             task.add_done_callback(self._running.discard)
             self._running.add(task)
             self._fetching.append(task)
+
+
+def _failed(task: asyncio.Task[Any]) -> bool:
+    return task.cancelled() or task.exception() is not None
 
 
 @attrs.define  # not frozen, which takes several times as long to make: there is one per Droplet

@@ -269,6 +269,25 @@ class TestListing:
         assert sorted(pages.answers) == [1, 2, 3]
         await listing.aclose()
 
+    async def test_pages_that_are_there_are_taken_at_once(self) -> None:
+        """A batch has every page that follows and has come, up to the first that failed."""
+        async with nothing_left():
+            pages, batches = SlowPages(9), list[int]()
+            listing = listing_of(pages.fetch, concurrency=5)
+
+            async def read() -> None:
+                while batch := await listing.take():
+                    batches.append(len(batch))
+
+            reading = asyncio.create_task(read())
+            await pages.let(1)
+            await pages.asked(5)
+            pages.answers[5].set_exception(ValueError("broken"))
+            await pages.let(4, 3, 2)
+            with pytest.raises(ValueError, match="broken"):
+                await reading
+            assert batches == [200, 600]
+
     async def test_an_error_comes_after_the_pages_before_it(self) -> None:
         """What can be given is given; then the error is raised and the rest is cancelled."""
         async with nothing_left():

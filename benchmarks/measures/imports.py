@@ -31,10 +31,10 @@ TIMED = "import time; t = time.perf_counter(); {}; print((time.perf_counter() - 
 
 
 def _import(statement: str) -> float:
-    """Give the milliseconds that a statement takes in a fresh interpreter."""
+    """Give the milliseconds that a statement takes in a fresh interpreter, as installed."""
     code = TIMED.format(statement.strip("`"))
     output = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, check=True, text=True
+        [sys.executable, "-P", "-c", code], capture_output=True, check=True, text=True
     )
     return float(output.stdout)
 
