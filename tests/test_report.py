@@ -19,7 +19,7 @@ pytest.importorskip("jinja2", reason="the extra [cli] is not installed")
 pytest.importorskip("plotly", reason="the extra [cli] is not installed")
 
 from gradient_async.audit import Finding, FleetAudit, audit_fleet
-from gradient_async.cli._report import FIELDS, LABELS, MEANINGS, render_report
+from gradient_async.cli.html_report import FIELDS, LABELS, MEANINGS, render_report
 from gradient_async.errors import APIConnectionError
 from gradient_async.types import Backup, Droplet, DropletBackupPolicy, DropletBackups, Policy
 

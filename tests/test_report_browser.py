@@ -151,7 +151,7 @@ Open: TypeAlias = Callable[..., Shown]
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report on disk."""
     pytest.importorskip("plotly", reason="the extra [cli] is not installed")
-    from gradient_async.cli._report import render_report
+    from gradient_async.cli.html_report import render_report
 
     path = tmp_path_factory.mktemp("report") / "report.html"
     path.write_text(render_report(account(DROPLETS), title=HOSTILE), encoding="utf-8")
@@ -299,7 +299,7 @@ def test_hostile_names_stay_text(open_report: Open) -> None:
 
 def test_droplets_have_their_names(open_report: Open, tmp_path: Path) -> None:
     """Where names are known they come first, in an order that counts; the ID stands below."""
-    from gradient_async.cli._report import render_report
+    from gradient_async.cli.html_report import render_report
 
     path = tmp_path / "named.html"
     path.write_text(render_report(account(DROPLETS, with_names=True)), encoding="utf-8")
@@ -383,7 +383,7 @@ def test_without_scripts_the_summary_is_there(report: Path, browser: Browser) ->
 def test_five_thousand_droplets(browser: Browser, tmp_path: Path) -> None:
     """A large fleet keeps the document small: only the rows that are shown are in it."""
     pytest.importorskip("plotly", reason="the extra [cli] is not installed")
-    from gradient_async.cli._report import render_report
+    from gradient_async.cli.html_report import render_report
 
     path = tmp_path / "large.html"
     path.write_text(render_report(account(5000)), encoding="utf-8")

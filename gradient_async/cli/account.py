@@ -15,7 +15,7 @@ from .layouts import FLEET_PLAN
 from .options import Account, Connection, Destination
 from .run import Results, Run
 
-__all__ = ["may_join", "rest_of", "results_of", "show_plan"]
+__all__ = ["may_join", "rest_of", "results_of", "show_fleet_plan"]
 
 FEWEST_JOINED = 3
 """The join takes at least so many requests: a page of each listing."""
@@ -99,7 +99,7 @@ class _Rest:
         await self._results.aclose()
 
 
-def show_plan(connection: Connection, destination: Destination, account: Account) -> int:
+def show_fleet_plan(connection: Connection, destination: Destination, account: Account) -> int:
     """Print what asking about the account would cost, whatever else the options say.
 
     Returns:

@@ -15,19 +15,17 @@ from .options import (
     Account,
     Connection,
     Destination,
-    asks_api,
-    droplet_ids,
-    duration,
-    findings,
-    whole_account,
-    writes_results,
+    account_options,
+    connection_options,
+    destination_options,
+    droplet_ids_argument,
+    parse_duration,
+    parse_findings,
 )
-from .problems import INTERRUPTED, TERMINATED, one_line
-from .stopping import sigterm
+from .problems import BUG, INTERRUPTED, TERMINATED, one_line
+from .signals import sigterm
 
 __all__ = ["app", "run"]
-
-BUG = 70
 
 
 @click.group(
@@ -68,7 +66,7 @@ Examples:
   gradient-async backups --resume backups.jsonl
 """,
 )
-@droplet_ids
+@droplet_ids_argument
 @click.option(
     "--rows",
     type=click.Choice(["backup", "droplet"]),
@@ -80,9 +78,9 @@ Examples:
     metavar="FILE.jsonl",
     help="Complete an interrupted export: Droplets that are in it are not asked about again.",
 )
-@whole_account
-@asks_api
-@writes_results
+@account_options
+@connection_options
+@destination_options
 def backups(
     connection: Connection, destination: Destination, account: Account, **chosen: Any
 ) -> int:
@@ -106,9 +104,9 @@ Examples:
   gradient-async policies 3164444 --format json
 """,
 )
-@droplet_ids
-@asks_api
-@writes_results
+@droplet_ids_argument
+@connection_options
+@destination_options
 def policies(connection: Connection, destination: Destination, **chosen: Any) -> int:
     """List the backup policies of Droplets, or of all Droplets of the account.
 
@@ -127,13 +125,13 @@ Example:
   gradient-async supported-policies --simulate
 """,
 )
-@asks_api
-@writes_results
+@connection_options
+@destination_options
 def supported_policies(connection: Connection, destination: Destination) -> int:
     """List the plans that Droplets can be backed up by."""
-    from .listings import list_plans
+    from .listings import list_supported_policies
 
-    return list_plans(connection, destination)
+    return list_supported_policies(connection, destination)
 
 
 @app.command(
@@ -145,16 +143,16 @@ Examples:
   gradient-async audit --fail-on never,overdue,error || mail -s "backups" ops@example.com
 """,
 )
-@droplet_ids
+@droplet_ids_argument
 @click.option(
     "--max-age",
-    type=duration,
+    type=parse_duration,
     metavar="TIME",
     help="How old the newest backup may be (26h, 2d). Default: as the plan of the Droplet says.",
 )
 @click.option(
     "--grace",
-    type=duration,
+    type=parse_duration,
     default="2h",
     show_default=True,
     metavar="TIME",
@@ -162,7 +160,7 @@ Examples:
 )
 @click.option(
     "--fail-on",
-    type=findings,
+    type=parse_findings,
     metavar="A,B,…",
     help="The findings that make it exit with 1: " + ", ".join(FINDINGS) + ".  [default: all]",
 )
@@ -173,16 +171,15 @@ Examples:
     metavar="FILE",
     help="Also write a report for the browser: one page that needs no network.",
 )
-@whole_account
-@asks_api
-@writes_results
+@account_options
+@connection_options
+@destination_options
 def audit(
     connection: Connection,
     destination: Destination,
     account: Account,
     max_age: float | None,
     grace: float,
-    fail_on: tuple[str, ...] | None,
     **chosen: Any,
 ) -> int:
     """See whether Droplets, or all GPU Droplets of the account, are backed up as they should be.
@@ -193,7 +190,7 @@ def audit(
     """
     from .auditing import rules_of, run_audit
 
-    rules = rules_of(max_age, grace, fail_on)
+    rules = rules_of(max_age, grace)
     return run_audit(connection, destination, account, rules=rules, **chosen)
 
 

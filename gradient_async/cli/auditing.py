@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from operator import attrgetter
@@ -12,9 +12,10 @@ from typing import Any, Final
 import attrs
 
 from .. import AsyncGradient
-from ..audit import DropletAudit, Finding, FleetAudit, audit_droplet
-from ..types import DropletBackups, Policy
-from .account import may_join, results_of, show_plan
+from ..audit import DropletAudit, Finding, FleetAudit
+from ..audit.judge import Rules
+from ..types import DropletBackups
+from .account import may_join, results_of, show_fleet_plan
 from .columns import Column, Layout
 from .job import Job, perform
 from .layouts import droplet_name, error_text
@@ -23,10 +24,11 @@ from .output import open_output, written_to
 from .problems import FAILED, OK
 from .run import Run
 from .terminal import tell
-from .text import count_of, droplet, duration, gigabytes
+from .text import count_of, droplet, gigabytes, short_duration
 
-__all__ = ["Rules", "audit_layout", "headline", "rules_of", "run_audit"]
+__all__ = ["audit_layout", "headline", "rules_of", "run_audit"]
 
+NOT_OK: Final = frozenset(Finding) - {Finding.OK}
 COLOURS: Final = {
     Finding.OK: "green",
     Finding.UNKNOWN_PLAN: "yellow",
@@ -34,50 +36,10 @@ COLOURS: Final = {
 }
 
 
-@attrs.frozen
-class Rules:
-    """How strictly an audit judges.
-
-    Attributes:
-        max_age: The age up to which a newest backup is recent enough, ``None`` for the plans' own.
-        grace: How much later than its window a backup may appear.
-        fail_on: The findings that count.
-        now: The moment that is judged at.
-    """
-
-    max_age: timedelta | None
-    grace: timedelta
-    fail_on: Collection[Finding]
-    now: datetime
-
-    def audit(self, policy: Policy | None, result: DropletBackups) -> DropletAudit:
-        """Judge one Droplet."""
-        return audit_droplet(
-            policy,
-            result.backups,
-            now=self.now,
-            droplet_id=result.droplet_id,
-            droplet_name=droplet_name(result),
-            error=result.error,
-            max_age=self.max_age,
-            grace=self.grace,
-        )
-
-    def fleet(self, audits: Sequence[DropletAudit]) -> FleetAudit:
-        """Put the Droplets together, ordered by ID."""
-        by_id = tuple(sorted(audits, key=attrgetter("droplet_id")))
-        return FleetAudit(by_id, self.now, self.max_age, self.grace)
-
-
-def rules_of(max_age: float | None, grace: float, fail_on: Sequence[str] | None) -> Rules:
-    """Give the rules that the options ask for: seconds, seconds, names of findings."""
-    every = [finding for finding in Finding if finding is not Finding.OK]
-    return Rules(
-        max_age=None if max_age is None else timedelta(seconds=max_age),
-        grace=timedelta(seconds=grace),
-        fail_on=every if fail_on is None else [Finding(name) for name in fail_on],
-        now=datetime.now(UTC),
-    )
+def rules_of(max_age: float | None, grace: float) -> Rules:
+    """Give the rules that the options ask for, in seconds; what is judged is the state of now."""
+    age = None if max_age is None else timedelta(seconds=max_age)
+    return Rules(datetime.now(UTC), age, timedelta(seconds=grace))
 
 
 def _exported(name: str) -> Callable[[DropletAudit], Any]:
@@ -114,10 +76,10 @@ def _colour(finding: str) -> str:
 
 
 _COLUMNS: tuple[Column[DropletAudit], ...] = (
-    _column("droplet_id", "droplet", last_to_go=True),
-    _column("droplet_name", "name", least=16, last_to_go=True),
-    Column("finding", _finding, style=_colour, last_to_go=True),
-    Column("why", _why, "reason", exported=False, least=58, last_to_go=True),
+    _column("droplet_id", "droplet", essential=True),
+    _column("droplet_name", "name", min_width=16, essential=True),
+    Column("finding", _finding, style=_colour, essential=True),
+    Column("why", _why, "reason", exported=False, min_width=58, essential=True),
     _column("reason", shown=False),
     _column("plan"),
     _column("retention_period_days", shown=False),
@@ -156,9 +118,13 @@ def audit_layout(rules: Rules, *, show_ok: bool = False) -> Layout[DropletAudit,
         document=lambda audit: audit.to_dict(),
         key=attrgetter("droplet_id"),
         listed=listed,
-        whole=lambda audits: rules.fleet(audits).to_dict(),
-        heading=lambda audits: headline(rules.fleet(audits)),
+        whole=lambda audits: _fleet(rules, audits).to_dict(),
+        heading=lambda audits: headline(_fleet(rules, audits)),
     )
+
+
+def _fleet(rules: Rules, audits: Iterable[DropletAudit]) -> FleetAudit:
+    return rules.fleet(sorted(audits, key=attrgetter("droplet_id")))
 
 
 def headline(fleet: FleetAudit) -> Iterator[str]:
@@ -177,7 +143,7 @@ def headline(fleet: FleetAudit) -> Iterator[str]:
 
 
 def _recovery_point(worst: DropletAudit) -> str:
-    age = duration(worst.age or timedelta())
+    age = short_duration(worst.age or timedelta())
     return f"worst recovery point {age}: {droplet(worst.droplet_id, worst.droplet_name)}"
 
 
@@ -186,6 +152,7 @@ class _Auditor:
     """Asks about Droplets and judges each as soon as its backups are there."""
 
     rules: Rules
+    fail_on: Collection[Finding]
     droplet_ids: Sequence[int]
     account: Account
     concurrency: int
@@ -197,15 +164,16 @@ class _Auditor:
         policies = {droplet_id: policy async for droplet_id, policy in listing}
 
         def take(result: DropletBackups) -> None:
-            audit = self.rules.audit(policies.get(result.droplet_id), result)
+            droplet_id, name = result.droplet_id, droplet_name(result)
+            audit = self.rules.audit_droplet(droplet_id, name, policies.get(droplet_id), result)
             self.audits.append(audit)
-            run.take(result.droplet_id, audit, result.error, audit.droplet_name)
+            run.take(droplet_id, audit, result.error, name)
 
         results = results_of(client, self.droplet_ids, self.account, self.concurrency)
         await run.take_all(results, take, listing=may_join(self.droplet_ids, self.account))
 
     def findings(self) -> list[DropletAudit]:
-        return [audit for audit in self.audits if audit.finding in self.rules.fail_on]
+        return [audit for audit in self.audits if audit.finding in self.fail_on]
 
     def summary(self, run: Run[DropletAudit]) -> str:
         return f"{count_of(run.tally.done, 'Droplet')} · {len(self.findings()):,} with findings"
@@ -220,6 +188,7 @@ def run_audit(
     account: Account,
     droplet_ids: tuple[int, ...],
     rules: Rules,
+    fail_on: Sequence[str] | None,
     *,
     show_ok: bool = False,
     html: Path | None = None,
@@ -232,6 +201,7 @@ def run_audit(
         account: The options about the Droplets of the account.
         droplet_ids: The Droplets, none for all of the account.
         rules: How strictly to judge.
+        fail_on: The names of the findings that count; all but ``ok`` by default.
         show_ok: Whether tables list the Droplets that are well, too.
         html: Where to write the report, if one is wanted.
 
@@ -240,21 +210,22 @@ def run_audit(
     """
     account.check(droplet_ids)
     if account.dry_run:
-        return show_plan(connection, destination, account)
-    auditor = _Auditor(rules, droplet_ids, account, connection.concurrency)
+        return show_fleet_plan(connection, destination, account)
+    counting = NOT_OK if fail_on is None else {Finding(name) for name in fail_on}
+    auditor = _Auditor(rules, counting, droplet_ids, account, connection.concurrency)
     layout = audit_layout(rules, show_ok=show_ok)
     job = Job("Audit", layout, auditor.work, auditor.summary, auditor.failed)
     work = partial(perform, job, connection, destination)
     if html is None:
         return work()
-    return _with_report(work, lambda: rules.fleet(auditor.audits), html, force=destination.force)
+    return _with_report(work, lambda: _fleet(rules, auditor.audits), html, force=destination.force)
 
 
 def _with_report(
     work: Callable[[], int], audited: Callable[[], FleetAudit], html: Path, *, force: bool
 ) -> int:
     """Do the work, and write the report if it came to its end."""
-    from ._report import render_report
+    from .html_report import render_report
 
     page = open_output(html, force=force)
     with written_to(page, keep=False):

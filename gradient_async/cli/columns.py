@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 import attrs
 
 from .problems import Problem
-from .text import clean, day_and_time, duration
+from .text import clean, day_and_time, short_duration
 
 __all__ = ["Column", "Layout", "as_csv", "as_text"]
 
@@ -41,8 +41,8 @@ class Column(Generic[Row]):
         exported: Whether CSV files have it unless ``--columns`` says otherwise.
         right: Whether it is aligned to the right.
         style: Gives the colour of a text in tables, ``None`` for the usual one.
-        least: The characters to which a table too wide for the terminal may cut it, 0 for none.
-        last_to_go: Whether such a table leaves out other columns before this one.
+        min_width: The characters to which a table too wide for the terminal may cut it, 0 for none.
+        essential: Whether such a table leaves out other columns before this one.
     """
 
     name: str
@@ -52,8 +52,8 @@ class Column(Generic[Row]):
     exported: bool = True
     right: bool = False
     style: Callable[[str], str | None] = _plain
-    least: int = 0
-    last_to_go: bool = False
+    min_width: int = 0
+    essential: bool = False
 
     @property
     def heading(self) -> str:
@@ -125,7 +125,7 @@ def as_text(value: object) -> str:
         case datetime():
             return day_and_time(value)
         case timedelta():
-            return duration(value)
+            return short_duration(value)
         case float():
             return f"{value:,.2f}"
         case list():

@@ -17,7 +17,7 @@ from .output import Output, open_output, written_to
 from .problems import Problem
 from .resume import Resumed
 from .run import Run, ask, exit_code, failure_lines
-from .session import check, run_in_loop
+from .session import check_connection, run_in_loop
 from .terminal import most_named, tell
 
 __all__ = ["Job", "perform"]
@@ -63,7 +63,7 @@ def perform(job: Job[R], connection: Connection, destination: Destination) -> in
     Raises:
         Problem: There is no token, or the output cannot be written, or an option is wrong.
     """
-    check(connection)
+    check_connection(connection)
     kind: Format = "jsonl" if job.resumed else destination.format or "table"
     layout = _with_columns(job.layout, destination, kind)
     output = _open_output(job.resumed, destination)

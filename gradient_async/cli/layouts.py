@@ -18,8 +18,8 @@ from .text import count_of
 __all__ = [
     "BACKUPS",
     "FLEET_PLAN",
-    "PLANS",
     "POLICIES",
+    "SUPPORTED_POLICIES",
     "BackupRow",
     "DropletPolicy",
     "PlanCost",
@@ -101,27 +101,27 @@ _DROPLET_ID = "droplet_id"
 
 BACKUPS: Layout[DropletBackups, BackupRow] = Layout(
     columns=(
-        Column(_DROPLET_ID, lambda row: row.droplet.droplet_id, "droplet", last_to_go=True),
+        Column(_DROPLET_ID, lambda row: row.droplet.droplet_id, "droplet", essential=True),
         Column(
             "droplet_name",
             lambda row: droplet_name(row.droplet),
             "name",
-            least=16,
-            last_to_go=True,
+            min_width=16,
+            essential=True,
         ),
-        Column("backup_id", _of_backup("id"), "backup", last_to_go=True),
-        Column("created_at", _of_backup("created_at"), "made (UTC)", last_to_go=True),
+        Column("backup_id", _of_backup("id"), "backup", essential=True),
+        Column("created_at", _of_backup("created_at"), "made (UTC)", essential=True),
         Column("size_gigabytes", _of_backup("size_gigabytes"), "GB", right=True),
         Column("min_disk_size", _of_backup("min_disk_size"), "min disk", right=True),
         Column("type", _of_backup("type")),
         Column("regions", _of_backup("regions")),
-        Column("name", _of_backup("name"), "backup name", least=16),
+        Column("name", _of_backup("name"), "backup name", min_width=16),
         Column(
             "error",
             lambda row: _error_text(row.droplet),
             style=_red,
-            least=24,
-            last_to_go=True,
+            min_width=24,
+            essential=True,
         ),
     ),
     rows=_backup_rows,
@@ -143,16 +143,16 @@ def droplets(now: datetime) -> Layout[DropletBackups, DropletBackups]:
 
     return Layout(
         columns=(
-            Column(_DROPLET_ID, attrgetter(_DROPLET_ID), "droplet", last_to_go=True),
-            Column("droplet_name", droplet_name, "name", least=16, last_to_go=True),
-            Column("backups", _count, right=True, last_to_go=True),
+            Column(_DROPLET_ID, attrgetter(_DROPLET_ID), "droplet", essential=True),
+            Column("droplet_name", droplet_name, "name", min_width=16, essential=True),
+            Column("backups", _count, right=True, essential=True),
             Column("newest", _newest, "newest (UTC)"),
-            Column("age", age, right=True, last_to_go=True),
+            Column("age", age, right=True, essential=True),
             Column("oldest", _oldest, "oldest (UTC)"),
             Column("total_gigabytes", _total_gigabytes, "GB", right=True),
             Column("regions", _regions),
             Column("newest_name", _newest_name, "newest backup", shown=False),
-            Column("error", _error_text, style=_red, least=24, last_to_go=True),
+            Column("error", _error_text, style=_red, min_width=24, essential=True),
         ),
         rows=lambda result: (result,),
         document=_backups_document,
@@ -200,9 +200,9 @@ def _of_policy(name: str) -> Callable[[DropletPolicy], Any]:
 
 POLICIES: Layout[DropletPolicy, DropletPolicy] = Layout(
     columns=(
-        Column(_DROPLET_ID, attrgetter(_DROPLET_ID), "droplet", last_to_go=True),
-        Column("backup_enabled", _of_policy("backup_enabled"), "enabled", last_to_go=True),
-        Column("plan", _of_policy("backup_policy.plan"), last_to_go=True),
+        Column(_DROPLET_ID, attrgetter(_DROPLET_ID), "droplet", essential=True),
+        Column("backup_enabled", _of_policy("backup_enabled"), "enabled", essential=True),
+        Column("plan", _of_policy("backup_policy.plan"), essential=True),
         Column("weekday", _of_policy("backup_policy.weekday"), "day"),
         Column("hour", _of_policy("backup_policy.hour"), "hour (UTC)", right=True),
         Column(
@@ -219,7 +219,7 @@ POLICIES: Layout[DropletPolicy, DropletPolicy] = Layout(
         ),
         Column("next_window_start", _of_policy("next_backup_window.start"), "next from (UTC)"),
         Column("next_window_end", _of_policy("next_backup_window.end"), "until (UTC)"),
-        Column("error", _error_text, style=_red, least=24, last_to_go=True),
+        Column("error", _error_text, style=_red, min_width=24, essential=True),
     ),
     rows=lambda result: (result,),
     document=lambda result: {
@@ -230,9 +230,9 @@ POLICIES: Layout[DropletPolicy, DropletPolicy] = Layout(
     key=attrgetter(_DROPLET_ID),
 )
 
-PLANS: Layout[SupportedPolicy, SupportedPolicy] = Layout(
+SUPPORTED_POLICIES: Layout[SupportedPolicy, SupportedPolicy] = Layout(
     columns=(
-        Column("name", attrgetter("name"), "plan", last_to_go=True),
+        Column("name", attrgetter("name"), "plan", essential=True),
         Column("possible_window_starts", attrgetter("possible_window_starts"), "hours (UTC)"),
         Column("window_length_hours", attrgetter("window_length_hours"), "window h", right=True),
         Column(

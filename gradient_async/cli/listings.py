@@ -10,15 +10,15 @@ import attrs
 from .. import AsyncGradient, GradientError
 from .._fan_out import FanOut, ends_run
 from ..types import DropletBackups, SupportedPolicy
-from .account import may_join, rest_of, results_of, show_plan
+from .account import may_join, rest_of, results_of, show_fleet_plan
 from .job import Job, perform
-from .layouts import BACKUPS, PLANS, POLICIES, DropletPolicy, droplet_name, droplets
+from .layouts import BACKUPS, POLICIES, SUPPORTED_POLICIES, DropletPolicy, droplet_name, droplets
 from .options import Account, Connection, Destination
 from .resume import Resumed
 from .run import Results, Run
 from .text import count_of, gigabytes
 
-__all__ = ["list_backups", "list_plans", "list_policies"]
+__all__ = ["list_backups", "list_policies", "list_supported_policies"]
 
 
 @attrs.define
@@ -88,7 +88,7 @@ def list_backups(
     """
     account.check(droplet_ids)
     if account.dry_run:
-        return show_plan(connection, destination, account)
+        return show_fleet_plan(connection, destination, account)
     resumed = None if resume is None else Resumed.named(resume, destination)
     lister = _Lister(droplet_ids, account, connection, resumed)
     whole_table = not droplet_ids and destination.format in (None, "table")
@@ -148,7 +148,7 @@ def _retrieve_many(
     return FanOut(list(dict.fromkeys(droplet_ids)), retrieve, concurrency=concurrency)
 
 
-def list_plans(connection: Connection, destination: Destination) -> int:
+def list_supported_policies(connection: Connection, destination: Destination) -> int:
     """Run ``supported-policies``; the arguments are those of `list_backups`."""
 
     async def work(client: AsyncGradient, run: Run[SupportedPolicy]) -> None:
@@ -159,4 +159,4 @@ def list_plans(connection: Connection, destination: Destination) -> int:
     def summary(run: Run[SupportedPolicy]) -> str:
         return count_of(run.tally.done, "plan")
 
-    return perform(Job("Plans", PLANS, work, summary), connection, destination)
+    return perform(Job("Plans", SUPPORTED_POLICIES, work, summary), connection, destination)

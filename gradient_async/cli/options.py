@@ -20,12 +20,12 @@ __all__ = [
     "Connection",
     "Destination",
     "Format",
-    "asks_api",
-    "droplet_ids",
-    "duration",
-    "findings",
-    "whole_account",
-    "writes_results",
+    "account_options",
+    "connection_options",
+    "destination_options",
+    "droplet_ids_argument",
+    "parse_duration",
+    "parse_findings",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,7 +45,7 @@ FINDINGS: Final = ("unknown_plan", "short", "overdue", "never", "disabled", "err
 SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def duration(value: str) -> float:
+def parse_duration(value: str) -> float:
     """Read a time span, in seconds: ``90``, ``90s``, ``15m``, ``26h``, ``2d``."""
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)", value)
     seconds = float(found[1]) * SECONDS[found[2]] if found else 0.0
@@ -54,14 +54,14 @@ def duration(value: str) -> float:
     return seconds
 
 
-def droplet_id(value: str) -> int:
+def parse_droplet_id(value: str) -> int:
     """Read a Droplet ID."""
     if not re.fullmatch(r"[0-9]{1,18}", value) or int(value) < 1:
         raise click.BadParameter(f"{value!r} is no Droplet ID: a whole number from 1")
     return int(value)
 
 
-def findings(value: str) -> tuple[str, ...]:
+def parse_findings(value: str) -> tuple[str, ...]:
     """Read findings with commas between them."""
     names = tuple(name.strip() for name in value.split(","))
     for name in names:
@@ -70,7 +70,7 @@ def findings(value: str) -> tuple[str, ...]:
     return names
 
 
-def column_names(value: str) -> tuple[str, ...]:
+def parse_column_names(value: str) -> tuple[str, ...]:
     """Read names with commas between them."""
     names = tuple(name.strip() for name in value.split(","))
     if not all(names) or len(set(names)) < len(names):
@@ -181,7 +181,7 @@ _debug = click.option(
     "--debug", is_flag=True, expose_value=False, help="Show the traceback of an error."
 )
 
-asks_api: Decorator = _grouped(
+connection_options: Decorator = _grouped(
     Connection,
     "connection",
     click.option("--simulate", is_flag=True, help="Ask a simulated account; no token is needed."),
@@ -205,7 +205,7 @@ asks_api: Decorator = _grouped(
     ),
     click.option(
         "--deadline",
-        type=duration,
+        type=parse_duration,
         metavar="TIME",
         help="End after this time (90s, 15m, 2h) with what there is then; exit code 3.",
     ),
@@ -218,7 +218,7 @@ asks_api: Decorator = _grouped(
 )
 """Adds the options about the API, as the keyword ``connection``."""
 
-whole_account: Decorator = _grouped(
+account_options: Decorator = _grouped(
     Account,
     "account",
     click.option(
@@ -242,7 +242,7 @@ whole_account: Decorator = _grouped(
 )
 """Adds the options about the Droplets that are meant, as the keyword ``account``."""
 
-writes_results: Decorator = _grouped(
+destination_options: Decorator = _grouped(
     Destination,
     "destination",
     click.option(
@@ -260,7 +260,7 @@ writes_results: Decorator = _grouped(
     ),
     click.option(
         "--columns",
-        type=column_names,
+        type=parse_column_names,
         metavar="A,B,…",
         help="Columns of table and csv, by their names in csv; a wrong name lists all of them.",
     ),
@@ -268,6 +268,6 @@ writes_results: Decorator = _grouped(
 )
 """Adds the options about the output, as the keyword ``destination``."""
 
-droplet_ids: Decorator = click.argument(
-    "droplet_ids", nargs=-1, type=droplet_id, metavar="[DROPLET_ID]..."
+droplet_ids_argument: Decorator = click.argument(
+    "droplet_ids", nargs=-1, type=parse_droplet_id, metavar="[DROPLET_ID]..."
 )

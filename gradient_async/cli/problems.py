@@ -9,6 +9,7 @@ import click
 from .text import clean
 
 __all__ = [
+    "BUG",
     "FAILED",
     "INCOMPLETE",
     "INTERRUPTED",
@@ -24,6 +25,8 @@ OK: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
 INCOMPLETE: Final = 3
+BUG: Final = 70
+"""What ``sysexits.h`` calls EX_SOFTWARE."""
 INTERRUPTED: Final = 130
 READER_GONE: Final = 141
 """What shells show for a program that SIGPIPE ended."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from .text import count_of, duration
+from .text import count_of, short_duration
 
 if TYPE_CHECKING:
     from .._rate_limit import RateLimitStatus
@@ -98,7 +98,7 @@ def state_of(tally: Tally, elapsed: float, status: RateLimitStatus, now: datetim
         parts.append(f"{per_second:,.0f}/s" if per_second >= 10 else f"{per_second:.1f}/s")
     seconds = seconds_left(tally.left, per_second, status, now) if tally.done else None
     if tally.left and seconds is not None:
-        parts.append(f"{duration(timedelta(seconds=math.ceil(seconds)))} left")
+        parts.append(f"{short_duration(timedelta(seconds=math.ceil(seconds)))} left")
     return parts
 
 

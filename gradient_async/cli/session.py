@@ -12,16 +12,16 @@ from typing import Any, TypeVar
 from .. import AsyncGradient, ConfigurationError
 from .options import Connection
 from .problems import Problem
-from .stopping import sigterm
+from .signals import sigterm
 from .text import clean
 
-__all__ = ["check", "open_client", "run_in_loop"]
+__all__ = ["check_connection", "open_client", "run_in_loop"]
 
 T = TypeVar("T")
 TOKEN_VARIABLE = "DIGITALOCEAN_ACCESS_TOKEN"  # noqa: S105 - a name, not a token
 
 
-def check(connection: Connection) -> None:
+def check_connection(connection: Connection) -> None:
     """See that a client can be made, before anything else is done.
 
     Raises:

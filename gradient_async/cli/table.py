@@ -29,34 +29,34 @@ class Width:
 
     Attributes:
         full: The width of its longest text.
-        least: To how much it may be cut.
-        keep: Whether other columns are left out before it is.
-        floor: To how much it may be cut before one to keep is left out.
+        min_width: To how much it may be cut.
+        essential: Whether other columns are left out before it is.
+        floor: To how much it may be cut before an essential one is left out.
     """
 
     full: int
-    least: int
-    keep: bool = False
-    floor: int = attrs.Factory(lambda self: self.least, takes_self=True)
+    min_width: int
+    essential: bool = False
+    floor: int = attrs.Factory(lambda self: self.min_width, takes_self=True)
 
 
 def fitting(widths: Sequence[Width], available: int) -> list[int]:
     """Give each column its width in a table that has to fit, 0 to one that is left out.
 
-    The rightmost are left out first, those to keep only when no other is left; one always stays.
-    What can be cut has the room that the others leave.
+    The rightmost are left out first, the essential ones only when no other is left; one always
+    stays. What can be cut has the room that the others leave.
 
     Example:
-        >>> columns = [Width(10, 10, keep=True), Width(30, 30), Width(40, 10, keep=True)]
+        >>> columns = [Width(10, 10, essential=True), Width(30, 30), Width(40, 10, essential=True)]
         >>> fitting(columns, 100), fitting(columns, 40)
         ([10, 30, 40], [10, 0, 28])
     """
-    given = [width.least for width in widths]
-    by_use = sorted(range(len(widths)), key=lambda number: (widths[number].keep, -number))
+    given = [width.min_width for width in widths]
+    by_use = sorted(range(len(widths)), key=lambda number: (widths[number].essential, -number))
     for number in by_use[:-1]:
         if _room(given, available) >= 0:
             break
-        if widths[number].keep:
+        if widths[number].essential:
             given = [min(size, width.floor) for size, width in zip(given, widths, strict=True)]
             if _room(given, available) >= 0:
                 break
@@ -129,9 +129,9 @@ def _fitted(columns: Sequence[_Filled], available: int) -> list[_Filled]:
     widths = [
         Width(
             part.width,
-            min(part.width, part.column.least or part.width),
-            part.column.last_to_go,
-            min(part.width, FLOOR) if part.column.least else part.width,
+            min(part.width, part.column.min_width or part.width),
+            part.column.essential,
+            min(part.width, FLOOR) if part.column.min_width else part.width,
         )
         for part in columns
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["clean", "count_of", "day_and_time", "droplet", "duration", "gigabytes", "named"]
+__all__ = ["clean", "count_of", "day_and_time", "droplet", "gigabytes", "named", "short_duration"]
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
 
@@ -29,11 +29,11 @@ def day_and_time(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
 
 
-def duration(span: timedelta) -> str:
+def short_duration(span: timedelta) -> str:
     """Give a time span in its largest unit, rounded down.
 
     Example:
-        >>> duration(timedelta(hours=50)), duration(timedelta(seconds=40))
+        >>> short_duration(timedelta(hours=50)), short_duration(timedelta(seconds=40))
         ('2 d', '40 s')
     """
     seconds = round(span.total_seconds())

@@ -10,6 +10,7 @@ import pytest
 
 from gradient_async.audit import DropletAudit, Finding
 from gradient_async.cli.auditing import audit_layout, rules_of
+from gradient_async.cli.options import FINDINGS
 from gradient_async.testing import Fault, Simulator
 
 from .commands import CONTROL, Cli
@@ -59,6 +60,11 @@ def test_fail_on_chooses_what_counts(cli: Cli, simulator: Simulator) -> None:
     assert cli("audit", "--fail-on", "disabled").code == 1
 
 
+def test_every_finding_can_be_chosen() -> None:
+    """``--fail-on`` names all but the good one."""
+    assert set(FINDINGS) == {finding.value for finding in Finding} - {"ok"}
+
+
 def test_max_age_is_stricter_than_the_plan(cli: Cli, simulator: Simulator) -> None:
     """A daily backup is not recent enough for who wants one of the last minute."""
     done = cli("audit", protected(simulator), "--max-age", "1s", "-f", "json")
@@ -94,7 +100,7 @@ def test_csv_columns_are_those_of_the_library(cli: Cli, simulator: Simulator) ->
 def test_the_library_has_no_field_that_csv_lacks() -> None:
     """Also when one is added."""
     audit = DropletAudit(droplet_id=1, finding=Finding.OK, reason="")
-    layout = audit_layout(rules_of(None, 0.0, None))
+    layout = audit_layout(rules_of(None, 0.0))
     assert [column.name for column in layout.exported()] == list(audit.to_dict())
 
 

@@ -54,7 +54,7 @@ def test_cleaned_text_can_be_printed(given_text: str) -> None:
 )
 def test_time_spans(span: timedelta, expected: str) -> None:
     """One unit, of which there are at least two."""
-    assert text.duration(span) == expected
+    assert text.short_duration(span) == expected
 
 
 def test_lists_of_droplets_are_cut_where_a_person_reads_them() -> None:
@@ -94,7 +94,7 @@ def test_values_in_tables_and_csv(value: object, shown: str, exported: str) -> N
 )
 def test_time_spans_of_options(given_text: str, seconds: float) -> None:
     """A number is seconds; the units are those of sleep(1)."""
-    assert options.duration(given_text) == seconds
+    assert options.parse_duration(given_text) == seconds
 
 
 @given(st.text(max_size=8))
@@ -102,14 +102,16 @@ def test_what_is_no_time_span_is_refused(given_text: str) -> None:
     """Everything is either more than nothing or refused."""
     seconds = 1.0
     with suppress(click.BadParameter):
-        seconds = options.duration(given_text)
+        seconds = options.parse_duration(given_text)
     assert seconds > 0
 
 
 @given(
     st.lists(
         st.builds(
-            lambda floor, more, most, keep: Width(floor + more + most, floor + more, keep, floor),
+            lambda floor, more, most, essential: Width(
+                floor + more + most, floor + more, essential, floor
+            ),
             st.integers(1, 20),
             st.integers(0, 20),
             st.integers(0, 20),
@@ -128,8 +130,8 @@ def test_a_table_fits_or_has_one_column_left(widths: list[Width], available: int
     assert there
     for width, given_width in zip(widths, fitted, strict=True):
         assert given_width == 0 or width.floor <= given_width <= width.full
-    kept = [width.keep for width, there in zip(widths, fitted, strict=True) if there]
-    left_out = [width.keep for width, there in zip(widths, fitted, strict=True) if not there]
+    kept = [width.essential for width, there in zip(widths, fitted, strict=True) if there]
+    left_out = [width.essential for width, there in zip(widths, fitted, strict=True) if not there]
     assert not any(left_out) or all(kept)
 
 
@@ -137,7 +139,7 @@ def lines_of(rows: list[dict[str, Any]], available: int | None = None, **looks: 
     """Give a table of two columns, the second of which may be cut."""
     shown = (
         columns.Column[dict[str, Any]]("first", lambda row: row.get("a"), right=True),
-        columns.Column[dict[str, Any]]("second", lambda row: row.get("b"), least=4),
+        columns.Column[dict[str, Any]]("second", lambda row: row.get("b"), min_width=4),
     )
     return list(table_lines(shown, rows, available, colour=False, **looks))
 

@@ -17,7 +17,7 @@ from gradient_async._fan_out import FanOut
 from gradient_async.cli import main
 from gradient_async.cli.run import Run
 from gradient_async.cli.session import run_in_loop
-from gradient_async.cli.stopping import sigterm
+from gradient_async.cli.signals import sigterm
 from gradient_async.testing import Fault, Simulator
 
 from .commands import MODULE, Cli, Finished, ended, interrupt
