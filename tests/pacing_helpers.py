@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fleet_helpers import EPOCH
 from hypothesis import strategies as st
+from virtual_time import EPOCH
 
 from gradient_async import RateLimit
 from gradient_async._http import RateLimitHeaders

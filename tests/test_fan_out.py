@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import attrs
 import pytest
-from fleet_helpers import assert_idle, collect, far_client, nothing_left, settle
+from async_helpers import assert_idle, collect, far_client, nothing_left, settle
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import attrs
 import pytest
+from async_helpers import collect, far_client
 from conftest import AnyClient, Kind, MakeClient
-from fleet_helpers import collect, far_client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

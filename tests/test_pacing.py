@@ -10,8 +10,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from fleet_helpers import EPOCH, fullest, settle
+from async_helpers import settle
 from pacing_helpers import HOUR, headers
+from virtual_time import EPOCH, fullest
 
 from gradient_async import RateLimit, RateLimitError
 from gradient_async._pacing import Pacer

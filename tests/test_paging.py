@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import attrs
 import pytest
-from fleet_helpers import collect, far_client, nothing_left, page_of, settle
+from async_helpers import collect, far_client, nothing_left, settle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +51,11 @@ def delete(position: int) -> Edit:
 
 
 EDITS: tuple[Edit, ...] = (append, insert, *(delete(position) for position in range(5)))
+
+
+def page_of(items: Sequence[int], number: int, per_page: int) -> Sequence[int]:
+    """One page of a listing, as a server cuts it."""
+    return items[(number - 1) * per_page : number * per_page]
 
 
 @attrs.define(slots=False)

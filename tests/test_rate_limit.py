@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fleet_helpers import FakeClient, World
 from hypothesis import given
 from hypothesis import strategies as st
 from pacing_helpers import rate_limits
+from virtual_time import FakeClient, World
 
 from gradient_async import RateLimit
 from gradient_async._rate_limit import ideal_seconds

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-from fleet_helpers import assert_idle, collect, nothing_left
+from async_helpers import assert_idle, collect, nothing_left
 
 import gradient_async
 from gradient_async import APIConnectionError, AsyncGradient, RateLimit, RateLimitError

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from fleet_helpers import EPOCH, FakeClient, Trip, World, fullest
 from hypothesis import given
 from hypothesis import strategies as st
 from pacing_helpers import HOUR, headers, rate_limits
+from virtual_time import EPOCH, FakeClient, Trip, World, fullest
 
 from gradient_async import RateLimit
 from gradient_async._http import RateLimitHeaders

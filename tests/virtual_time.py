@@ -1,24 +1,19 @@
-"""What the tests of pacing, paging and fan-outs share: a fake clock, and listings that change."""
+"""A rate limit in virtual time: a clock that jumps, a server that counts, clients that wait."""
 
 from __future__ import annotations
 
-import asyncio
 import heapq
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import count
-from typing import Any, TypeVar
 
 import attrs
 
-from gradient_async import AsyncGradient
 from gradient_async._http import RateLimitHeaders
 from gradient_async._schedule import Schedule
-from gradient_async.testing import Simulator, SlidingLimits
+from gradient_async.testing import SlidingLimits
 
-T = TypeVar("T")
 EPOCH = 1_700_000_000.0
 Trip = tuple[float, float]
 """Seconds from sending a request to its being counted, and from there to its answer."""
@@ -148,56 +143,3 @@ def fullest(times: Iterable[float], seconds: float) -> int:
             inside.popleft()
         most = max(most, len(inside))
     return most
-
-
-def page_of(items: Sequence[int], number: int, per_page: int) -> Sequence[int]:
-    """One page of a listing, as a server cuts it."""
-    return items[(number - 1) * per_page : number * per_page]
-
-
-@asynccontextmanager
-async def nothing_left() -> AsyncIterator[None]:
-    """Check that no task is left of what is done inside, and that asyncio has nothing to log."""
-    loop, said = asyncio.get_running_loop(), list[object]()
-    loop.set_exception_handler(lambda _, context: said.append(context))
-    before = asyncio.all_tasks()
-    try:
-        yield
-        assert asyncio.all_tasks() <= before
-        assert not said
-    finally:
-        loop.set_exception_handler(None)
-
-
-async def settle(rounds: int = 10) -> None:
-    """Let every task that can run do so."""
-    for _ in range(rounds):
-        await asyncio.sleep(0)
-
-
-async def assert_idle(client: AsyncGradient, simulator: Simulator) -> None:
-    """Check that no request is under way, and no connection or place in the limit is in use."""
-    await simulator.wait_for(lambda simulator: simulator.in_flight == 0)
-    transport = client._transport
-    slots, schedule = transport.connections.here().slots, transport.pacer._schedule
-    for _ in range(5000):  # an answer that was sent is not yet one that was read
-        if slots._value == 100 and schedule.running == 0:
-            break
-        await asyncio.sleep(0.001)
-    assert (slots._value, schedule.running, client.rate_limit.waiting) == (100, 0, 0)
-
-
-@asynccontextmanager
-async def far_client(simulator: Simulator, **options: Any) -> AsyncIterator[AsyncGradient]:
-    """A client of a simulator that serves from a thread of its own."""
-    options.setdefault("base_url", simulator.url)
-    async with AsyncGradient(simulator.token, **options) as client:
-        yield client
-
-
-async def collect(results: AsyncIterable[T], into: list[T] | None = None) -> list[T]:
-    """Read results to their end; ``into`` has those before an error, too."""
-    items: list[T] = [] if into is None else into
-    async for item in results:
-        items.append(item)  # noqa: PERF401 - a comprehension would lose them
-    return items
