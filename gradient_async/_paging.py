@@ -229,7 +229,10 @@ class Paged(Generic[T]):
 
     async def fetch(self, number: int) -> Page[T]:
         """Get a page by its number, from 1."""
-        answer: Answer = await self.get(self.first if number == 1 else self.endpoint(number))
+        return self.page(await self.get(self.first if number == 1 else self.endpoint(number)))
+
+    def page(self, answer: Answer) -> Page[T]:
+        """Read an answer as a page."""
         links = answer.links
         has_next = links is not None and links.pages is not None and links.pages.next is not None
         return Page(self.items(answer), answer.meta.total, has_next)

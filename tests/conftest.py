@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from types import TracebackType
@@ -43,6 +44,14 @@ def clean_environment() -> Iterator[None]:
             if name.upper() in UNWANTED or name.upper() in {"HTTP_PROXY", "HTTPS_PROXY"}:
                 patch.delenv(name)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def sigint_is_not_ignored() -> Iterator[None]:
+    """A shell starts what runs in the background with SIGINT ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

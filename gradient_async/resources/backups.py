@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 from .._fan_out import DEFAULT_CONCURRENCY, DropletIds, FanOut, ends_run
 from .._fleet import FleetPlan, PlanChoice, checked_plan
 from .._fleet_reader import FleetReader
-from .._http import Endpoint, RequestOptions, checked_count
+from .._http import MAX_PER_PAGE, Endpoint, RequestOptions, checked_count
 from .._paging import DEFAULT_PAGE_CONCURRENCY, Get, Listing
 from .._resource import AsyncAPIResource
 from ..errors import GradientError
@@ -413,12 +413,13 @@ class AsyncBackupsResource(AsyncAPIResource):
 
 async def _ask(get: Get, droplet_id: int) -> DropletBackups:
     """Get all backups of a Droplet; an error that concerns only it is its result."""
-    backups = backups_of(get, droplet_id)
     try:
-        first = await backups.fetch(1)
-        if len(first.items) == first.total:
-            return DropletBackups(droplet_id, [*first.items])
-        return DropletBackups(droplet_id, [backup async for backup in backups.listing(first)])
+        answer: BackupListResponse = await get(backups_endpoint(droplet_id, 1, MAX_PER_PAGE))
+        if len(answer.backups) == answer.meta.total:
+            return DropletBackups(droplet_id, answer.backups)
+        pages = backups_of(get, droplet_id)
+        listing = pages.listing(pages.page(answer))
+        return DropletBackups(droplet_id, [backup async for backup in listing])
     except GradientError as error:
         if ends_run(error):
             raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,14 +11,6 @@ from gradient_async.cli.demo import demo_fleet
 from gradient_async.testing import Simulator
 
 from .commands import Cli
-
-
-@pytest.fixture(autouse=True, scope="session")
-def sigint_is_not_ignored() -> Iterator[None]:
-    """A shell starts what runs in the background with SIGINT ignored, and children inherit that."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
