@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import fsum
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 import attrs
 
 from ..types import DropletBackupPolicy, DropletBackups
 from .findings import DropletAudit, Finding, FleetAudit
-from .plans import DEFAULT_GRACE, fewest_promised, plan_interval, retention, window
+from .plans import DEFAULT_GRACE, fewest_promised, plan_interval, retention, window_length
 from .times import format_duration, in_utc
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Rules", "audit_droplet", "audit_fleet"]
 
-_NO_PLAN: Final = DropletBackupPolicy()
+_NO_POLICY: Final = DropletBackupPolicy()
 _UNNAMED: Final = "its policy names no plan"
 
 
@@ -174,31 +175,33 @@ class Rules:
         result: DropletBackups | None,
     ) -> DropletAudit:
         """Judge one Droplet; ``result`` is ``None`` where nobody asked for its backups."""
-        plan = (policy.backup_policy if policy else None) or _NO_PLAN
+        backup_policy = (policy.backup_policy if policy else None) or _NO_POLICY
         facts = DropletAudit(
             droplet_id=droplet_id,
             droplet_name=name,
             finding=Finding.OK,
             reason="",
-            plan=plan.plan,
-            interval=plan_interval(plan.plan),
-            allowed_age=self._allowed_age(plan),
-            retention_period_days=plan.retention_period_days,
+            plan=backup_policy.plan,
+            interval=plan_interval(backup_policy.plan),
+            allowed_age=self._allowed_age(backup_policy),
+            retention_period_days=backup_policy.retention_period_days,
             next_window=policy.next_backup_window if policy else None,
             error=result.error if result else None,
         )
-        facts = self._with_backups(facts, plan, result.backups if result else ())
+        facts = self._with_backups(facts, backup_policy, result.backups if result else ())
         finding, reason = _judge(policy, facts, asked=result is not None)
         return attrs.evolve(facts, finding=finding, reason=reason)
 
     def _with_backups(
-        self, facts: DropletAudit, plan: DropletBackupPolicy, backups: Iterable[Backup]
+        self, facts: DropletAudit, backup_policy: DropletBackupPolicy, backups: Iterable[Backup]
     ) -> DropletAudit:
-        dated = sorted(((in_utc(backup.created_at), backup) for backup in backups), key=_first)
+        dated = sorted(
+            ((in_utc(backup.created_at), backup) for backup in backups), key=itemgetter(0)
+        )
         past = [(made, backup) for made, backup in dated if made <= self.now + self.grace]
         newest, newest_backup = past[-1] if past else (None, None)
         times = [made for made, _ in past]
-        kept, promised = self._kept_and_promised(plan, times)
+        kept, promised = self._kept_and_promised(backup_policy, times)
         return attrs.evolve(
             facts,
             kept=kept,
@@ -212,22 +215,23 @@ class Rules:
             total_gigabytes=fsum(backup.size_gigabytes for _, backup in dated),
         )
 
-    def _allowed_age(self, plan: DropletBackupPolicy) -> timedelta | None:
-        interval = plan_interval(plan.plan)
+    def _allowed_age(self, backup_policy: DropletBackupPolicy) -> timedelta | None:
+        interval = plan_interval(backup_policy.plan)
         if self.max_age is not None or interval is None:
             return self.max_age
-        return interval + window(plan) + self.grace
+        return interval + window_length(backup_policy) + self.grace
 
     def _kept_and_promised(
-        self, plan: DropletBackupPolicy, times: Sequence[datetime]
+        self, backup_policy: DropletBackupPolicy, times: Sequence[datetime]
     ) -> tuple[int | None, int | None]:
         """Count the backups within the retention, and those that should be."""
-        kept_for = retention(plan)
+        kept_for = retention(backup_policy)
         if kept_for is None:
             return None, None
         kept = [made for made in times if made >= self.now - kept_for]
         has_older = len(kept) < len(times)
-        return len(kept), fewest_promised(plan, kept, self.now, self.grace, has_older=has_older)
+        promised = fewest_promised(backup_policy, kept, self.now, self.grace, has_older=has_older)
+        return len(kept), promised
 
 
 def _judge(policy: Policy | None, facts: DropletAudit, *, asked: bool) -> tuple[Finding, str]:
@@ -268,7 +272,3 @@ def _never(facts: DropletAudit) -> str:
     if not facts.in_future:
         return "Backups are enabled, but there is none yet."
     return f"Each of its backups ({facts.in_future}) is dated in the future: a clock is wrong."
-
-
-def _first(pair: tuple[datetime, Backup]) -> datetime:
-    return pair[0]

@@ -15,7 +15,7 @@ __all__ = [
     "fewest_promised",
     "plan_interval",
     "retention",
-    "window",
+    "window_length",
 ]
 
 DEFAULT_GRACE: Final = timedelta(hours=2)
@@ -49,19 +49,19 @@ def plan_interval(plan: str | None) -> timedelta | None:
     return timedelta(hours=int(hours[1])) if hours else None
 
 
-def window(policy: DropletBackupPolicy) -> timedelta:
+def window_length(backup_policy: DropletBackupPolicy) -> timedelta:
     """Give the length of the window in which a backup is made."""
-    length = _bounded(policy.window_length_hours, timedelta(hours=1))
+    length = _bounded(backup_policy.window_length_hours, timedelta(hours=1))
     return DEFAULT_WINDOW if length is None else length
 
 
-def retention(policy: DropletBackupPolicy) -> timedelta | None:
+def retention(backup_policy: DropletBackupPolicy) -> timedelta | None:
     """Give how long a backup is kept, ``None`` where the policy does not tell."""
-    return _bounded(policy.retention_period_days, timedelta(days=1))
+    return _bounded(backup_policy.retention_period_days, timedelta(days=1))
 
 
 def fewest_promised(
-    policy: DropletBackupPolicy,
+    backup_policy: DropletBackupPolicy,
     kept: Sequence[datetime],
     now: datetime,
     grace: timedelta,
@@ -71,7 +71,7 @@ def fewest_promised(
     """Give the fewest backups within the retention that a policy promises.
 
     Args:
-        policy: The policy.
+        backup_policy: The policy.
         kept: When the backups within the retention were made, oldest first, in UTC.
         now: The moment to count at, in UTC.
         grace: How much later than its window a backup may appear.
@@ -81,10 +81,10 @@ def fewest_promised(
         The number, as `audit_droplet` describes it. ``None`` where the interval or the retention is
         not known, or there is no backup at all to count from.
     """
-    interval, kept_for = plan_interval(policy.plan), retention(policy)
+    interval, kept_for = plan_interval(backup_policy.plan), retention(backup_policy)
     if interval is None or kept_for is None or not (kept or has_older):
         return None
-    late = window(policy) + grace
+    late = window_length(backup_policy) + grace
     counts = [0]
     if kept:
         newest = min(kept[-1], now)

@@ -24,7 +24,7 @@ __all__ = [
     "DropletPolicy",
     "PlanCost",
     "droplet_name",
-    "droplets",
+    "droplets_layout",
     "error_document",
 ]
 
@@ -130,7 +130,7 @@ BACKUPS: Layout[DropletBackups, BackupRow] = Layout(
 )
 
 
-def droplets(now: datetime) -> Layout[DropletBackups, DropletBackups]:
+def droplets_layout(now: datetime) -> Layout[DropletBackups, DropletBackups]:
     """Give the layout with one row for each Droplet.
 
     Args:

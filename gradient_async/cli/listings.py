@@ -1,4 +1,4 @@
-"""The commands that list: backups, policies, plans."""
+"""The commands that list: backups, policies, supported policies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from .._fan_out import FanOut, ends_run
 from ..types import DropletBackups, SupportedPolicy
 from .account import may_join, rest_of, results_of, show_fleet_plan
 from .job import Job, perform
-from .layouts import BACKUPS, POLICIES, SUPPORTED_POLICIES, DropletPolicy, droplet_name, droplets
+from .layouts import (
+    BACKUPS,
+    POLICIES,
+    SUPPORTED_POLICIES,
+    DropletPolicy,
+    droplet_name,
+    droplets_layout,
+)
 from .options import Account, Connection, Destination
 from .resume import Resumed
 from .run import Results, Run
@@ -95,7 +102,7 @@ def list_backups(
     by_droplet = whole_table if rows is None else rows == "droplet"
     job: Job[DropletBackups] = Job(
         title="Backups",
-        layout=droplets(datetime.now(UTC)) if by_droplet else BACKUPS,
+        layout=droplets_layout(datetime.now(UTC)) if by_droplet else BACKUPS,
         work=lister.work,
         summary=lister.summary,
         failed=lister.failed,
