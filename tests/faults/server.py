@@ -273,6 +273,8 @@ async def _with_half_too_many(body: bytes, writer: asyncio.StreamWriter) -> None
 
 async def _byte_by_byte(body: bytes, writer: asyncio.StreamWriter) -> None:
     for byte in whole(body):
+        if writer.is_closing():  # asyncio would log what is written then
+            return
         writer.write(bytes([byte]))
         await asyncio.sleep(0)
 
