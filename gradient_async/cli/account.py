@@ -62,7 +62,7 @@ async def rest_of(
 async def _joining_pays(client: AsyncGradient, account: Account, left: int) -> bool:
     """Tell whether joining the whole account takes fewer requests than asking about the rest."""
     if account.plan != "auto":
-        return account.plan == "joined"
+        return account.plan == "joined" and left > 0
     if left <= FEWEST_JOINED:
         return False
     plan = await client.gpu_droplets.backups.plan_fleet(

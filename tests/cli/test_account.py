@@ -177,10 +177,13 @@ def test_the_rest_of_an_export_is_asked_for_by_either_plan(
     assert len(lines) == 24
 
 
-def test_a_whole_export_takes_one_look_at_the_account(cli: Cli, simulator: Simulator) -> None:
-    """There might be a new Droplet."""
+@pytest.mark.parametrize("plan", ["auto", "joined", "per_droplet"])
+def test_a_whole_export_takes_one_look_at_the_account(
+    cli: Cli, simulator: Simulator, plan: str
+) -> None:
+    """There might be a new Droplet; where there is none, no plan asks for more."""
     cut_off(cli, 24)
-    assert cli("backups", "--resume", "out.jsonl").code == 0
+    assert cli("backups", "--resume", "out.jsonl", "--plan", plan).code == 0
     assert [request.path for request in simulator.requests] == ["/v2/droplets"]
 
 
