@@ -245,8 +245,37 @@ def test_senseless_limits_are_refused() -> None:
         audit_droplet(DAILY, [], now=NOW, max_age=timedelta(0))
     with pytest.raises(ValueError, match="grace must not be negative"):
         audit_droplet(DAILY, [], now=NOW, grace=-HOUR)
-    with pytest.raises(ValueError, match="give droplet_id"):
-        audit_droplet(Policy(True), [], now=NOW)
+    for policy in (Policy(True), None):
+        with pytest.raises(ValueError, match="give droplet_id"):
+            audit_droplet(policy, [], now=NOW)
+
+
+def test_grace_makes_the_promise_smaller() -> None:
+    """Where there are older backups, too: the next one may be late by it, the oldest have gone."""
+    ages = [13, 37, 61, 85, 109, 700]
+    assert audit_droplet(DAILY, backups(*ages), now=NOW).finding is Finding.SHORT
+    audit = audit_droplet(DAILY, backups(*ages), now=NOW, grace=10 * HOUR)
+    assert (audit.finding, audit.kept, audit.promised) == (Finding.OK, 5, 5)
+
+
+def test_the_ends_of_retention_and_grace_belong_to_them() -> None:
+    """A backup as old as the retention is kept; one that is ahead by the grace is of now."""
+    audit = audit_droplet(DAILY, backups(-2, 7 * 24), now=NOW)
+    assert (audit.kept, audit.in_future, audit.age) == (2, 0, timedelta())
+
+
+def test_a_droplet_whose_backups_could_not_be_had() -> None:
+    """The error is in the audit, and its text in the reason."""
+    error = APIConnectionError("no answer")
+    audit = audit_droplet(DAILY, [], now=NOW, error=error)
+    assert (audit.finding, audit.error) == (Finding.ERROR, error)
+    assert audit.reason == f"Its backups could not be listed: {error}"
+
+
+def test_grace_of_a_fleet() -> None:
+    """It holds for each Droplet, and the fleet tells it."""
+    fleet = audit_fleet({1: DAILY}, [DropletBackups(1, backups(35))], now=NOW, grace=9 * HOUR)
+    assert (fleet.counts[Finding.OK], fleet.grace) == (1, 9 * HOUR)
 
 
 def refused(droplet_id: int) -> DropletBackups:
