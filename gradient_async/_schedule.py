@@ -58,10 +58,8 @@ class _Window:
         return running + len(self.answered)
 
     def others(self, now: float) -> float:
-        if not self._others:
-            return 0.0
-        left = 1 - max(0.0, now - self._others_since) / self.seconds
-        return self._others * left if left > 0 else 0.0
+        faded = max(0.0, now - self._others_since) / self.seconds
+        return self._others * max(0.0, 1 - faded)
 
     def see_others(self, count: float, since: float) -> None:
         if count > self.others(since):

@@ -101,11 +101,13 @@ class TestPacer:
     ) -> None:
         """`RateLimitError` names how long the wait would be; no moment passes before."""
         pacer = Pacer(RateLimit(((1, 60.0), (9, HOUR))), clock)
-        pacer.finish(await pacer.start(None), headers(limit=9, remaining=8))
-        with pytest.raises(RateLimitError) as caught:
+        said = headers(limit=9, remaining=8, reset=int(EPOCH) + 5)
+        pacer.finish(await pacer.start(None), said)
+        with pytest.raises(RateLimitError, match=r"no more requests for 60\.0 s") as caught:
             await pacer.start(50.0)
         error = caught.value
         assert (error.retry_after, error.limit, error.remaining) == (60.0, 9, 8)
+        assert error.reset_at == datetime.fromtimestamp(EPOCH + 5, UTC)
         assert (error.kind, error.status_code, error.response) == ("burst", 429, None)
         assert pacer.status().waiting == 0
 
@@ -143,6 +145,7 @@ class TestPacer:
         with pytest.raises(RateLimitError) as caught:
             await hurried
         assert caught.value.retry_after == pytest.approx(600.5, abs=0.5)
+        assert caught.value.kind == "burst"
         assert pacer.status().waiting == 1
         await drop([patient])
 
@@ -153,6 +156,20 @@ class TestPacer:
         with pytest.raises(RateLimitError):
             await pacer.start(0.02)
         assert pacer.status().waiting == 0
+
+    async def test_whoever_gives_up_leaves_its_place_to_the_next(self, clock: ManualClock) -> None:
+        """It is told what its own turn waited for, and the next one is served in its place."""
+        pacer = Pacer(RateLimit(((1, 60.0), (2, HOUR))), clock)
+        await pacer.start(None)
+        hurried = asyncio.create_task(pacer.start(60.0))
+        await settle()
+        [patient] = await queue(pacer, 1)
+        pacer._give_up(pacer._waiting[0])
+        with pytest.raises(RateLimitError) as caught:
+            await hurried
+        assert (caught.value.retry_after, caught.value.kind) == (60.0, "burst")
+        pacer.give_back()
+        assert await patient == clock.now
 
     async def test_patience_that_ends_in_the_moment_of_the_start(self, clock: ManualClock) -> None:
         """Whoever was let through in the same moment goes on and is not sent away."""
@@ -238,6 +255,7 @@ class TestPacer:
     async def test_status_tells_what_a_progress_display_needs(self, clock: ManualClock) -> None:
         """Windows, the newest headers, the queue, and until when it waits."""
         pacer = Pacer(RateLimit(((2, 60.0),)), clock)
+        assert pacer.rate_limit == RateLimit(((2, 60.0),))
         assert (pacer.status().limit, pacer.status().paused_until) == (None, None)
         sent_at = await pacer.start(None)
         pacer.finish(sent_at, headers(limit=2, remaining=0, reset=int(EPOCH)))
@@ -247,9 +265,22 @@ class TestPacer:
         assert status.reset_at is not None
         assert status.reset_at.timestamp() == EPOCH
         assert status.paused_until is not None
+        assert (status.paused_until - datetime.now(UTC)).total_seconds() == pytest.approx(
+            60, abs=60
+        )
         window = status.windows[0]
         assert (window.limit, window.seconds, window.used, window.used_by_others) == (2, 60.0, 2, 1)
         await drop(tasks)
+
+    async def test_only_a_closed_gate_pauses_when_nobody_waits(self, clock: ManualClock) -> None:
+        """Neither a full window nor a gate that has just opened tells anybody to wait."""
+        pacer = Pacer(RateLimit(((1, 60.0),)), clock)
+        sent_at = await pacer.start(None)
+        assert pacer.status().paused_until is None
+        pacer.refuse(sent_at, headers(retry_after=0))
+        assert pacer.status().paused_until is None
+        pacer.refuse(await pacer.start(None), headers(retry_after=2))
+        assert pacer.status().paused_until is not None
 
     async def test_a_child_process_starts_afresh(self, clock: ManualClock) -> None:
         """After a fork nobody waits, and what was under way counts as answered."""
@@ -321,12 +352,29 @@ class TestPacerOnSeveralLoops:
             pacer.give_back()
         assert await mine > 0
 
+    async def test_a_loop_looks_again_as_long_as_it_has_waiters(self, clock: ManualClock) -> None:
+        """Its alarm is set again though those of another loop are first, and not without need."""
+        pacer = Pacer(RateLimit(((1, 60.0),)), clock)
+        pacer.finish(await pacer.start(None), None)
+        here, elsewhere = asyncio.get_running_loop(), asyncio.new_event_loop()
+        theirs = elsewhere.create_task(pacer.start(None))
+        await asyncio.to_thread(elsewhere.run_until_complete, asyncio.sleep(0))
+        mine = await queue(pacer, 1)
+        pacer._on_alarm(pacer._alarms[here])
+        assert pacer._alarms[here] == clock.now + 60.0
+        await drop(mine)
+        pacer._on_alarm(pacer._alarms[here])
+        assert list(pacer._alarms) == [elsewhere]
+        theirs.cancel()
+        await asyncio.to_thread(elsewhere.run_until_complete, asyncio.wait([theirs]))
+        elsewhere.close()
+
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     @pytest.mark.parametrize("whose_turn", ["theirs", "nobody's", "nobody's so soon"])
     async def test_the_others_go_on_when_a_loop_is_closed_under_its_waiters(
         self, clock: ManualClock, whose_turn: str
     ) -> None:
-        """Waiters whose loop was closed without an end for them hold nobody up."""
+        """Waiters whose loop was closed without an end for them hold nobody up, then or later."""
         pacer = Pacer(RateLimit(((1, 60.0),)), clock)
         running = await pacer.start(None)
         abandoned = asyncio.new_event_loop()
@@ -349,9 +397,10 @@ class TestPacerOnSeveralLoops:
             clock.now += 60.0
             assert await pacer.start(0.0) == clock.now
         assert (pacer._schedule.running, pacer.status().waiting) == (1, 0)
-        for task in tasks:  # as nobody can end them any more
-            task._log_destroy_pending = False  # type: ignore[attr-defined]
-        tasks.clear()
+        while tasks:  # as nobody can end them any more
+            tasks.pop()._log_destroy_pending = False  # type: ignore[attr-defined]
+        gc.collect()
+        assert pacer._schedule.running == 1
 
 
 def test_loops_that_are_gone_are_not_kept() -> None:

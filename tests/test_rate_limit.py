@@ -38,7 +38,7 @@ from gradient_async._schedule import Schedule
 )
 def test_windows_that_are_none(windows: Any, error: type[Exception]) -> None:
     """A window is a whole number of requests and a finite number of seconds; neither is rounded."""
-    with pytest.raises(error, match="windows must be pairs"):
+    with pytest.raises(error, match=r"^windows must be pairs of"):
         RateLimit(windows)
 
 

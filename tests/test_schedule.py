@@ -40,6 +40,11 @@ def fill(schedule: Schedule, now: float, answered: float, most: int = 10_000) ->
     return started
 
 
+def others_at(schedule: Schedule, when: float) -> int:
+    """What others are believed to use of the first window."""
+    return schedule.windows[0].status(when, schedule.running).used_by_others
+
+
 class TestScheduleAlone:
     """One client, nobody else."""
 
@@ -94,26 +99,32 @@ class TestScheduleAlone:
         assert schedule.kind_at(180.0, 0) == "hourly"
 
     @given(
+        st.sampled_from([[(4, 2.0), (10, 9.0)], [(10, 9.0)]]),
         st.lists(
             st.one_of(
                 st.tuples(st.just("start"), st.just(0)),
                 st.tuples(st.just("finish"), st.integers(0, 10)),
+                st.tuples(st.just("finish unseen"), st.just(0)),
                 st.tuples(st.just("give back"), st.just(0)),
                 st.tuples(st.just("refuse"), st.integers(0, 5)),
                 st.tuples(st.just("wait"), st.integers(1, 40)),
             ),
             max_size=60,
-        )
+        ),
     )
-    def test_ready_at_is_the_first_moment_to_start(self, steps: list[tuple[str, int]]) -> None:
+    def test_ready_at_is_the_first_moment_to_start(
+        self, windows: list[tuple[int, float]], steps: list[tuple[str, int]]
+    ) -> None:
         """A start succeeds at `ready_at` and not before it, whatever others do with the token."""
-        schedule, now, sent = schedule_of((4, 2.0), (10, 9.0), spread=0.5), 100.0, list[float]()
+        schedule, now, sent = schedule_of(*windows, spread=0.5), 100.0, list[float]()
         for step, value in steps:
             now += value / 10 if step == "wait" else 0.0
             if step == "start" and schedule.start(now):
                 sent.append(now)
             elif step == "finish" and sent:
                 schedule.finish(now, sent.pop(0), headers(limit=10, remaining=value))
+            elif step == "finish unseen" and sent:
+                schedule.finish(now, sent.pop(0), NO_HEADERS)
             elif step == "give back" and sent:
                 sent.pop()
                 schedule.give_back()
@@ -121,7 +132,7 @@ class TestScheduleAlone:
                 schedule.refuse(now, sent.pop(0), headers(retry_after=value))
             at = schedule.ready_at(now)
             assert copy.deepcopy(schedule).start(now) == (at <= now)
-            if at > now and schedule.running < 4:
+            if at > now and schedule.running < windows[0][0]:
                 assert copy.deepcopy(schedule).start(at)
                 assert not copy.deepcopy(schedule).start(at - (at - now) / 100)
 
@@ -162,6 +173,17 @@ class TestScheduleRefused:
         schedule.refuse(0.1, 0.0, headers(retry_after=30))
         assert schedule.opens_at == pytest.approx(30.1)
 
+    def test_late_answers_that_differ_by_rounding_are_not_heard(self) -> None:
+        """Pauses are whole seconds, so one that is longer by a second may name the same moment."""
+        schedule = schedule_of((50, 2.0))
+        opened = list[float]()
+        for _ in range(3):
+            assert schedule.start(0.0)
+        for pause in (2, 3, 3.5):
+            schedule.refuse(0.0, 0.0, headers(retry_after=pause))
+            opened.append(schedule.opens_at)
+        assert opened == [2.0, 2.0, 3.5]
+
     def test_refused_again_and_again_waits_longer_each_time(self) -> None:
         """A server that refuses with no pause of its own is asked ever more seldom, not faster."""
         schedule, now, pauses = schedule_of(), 0.0, list[float]()
@@ -182,8 +204,16 @@ class TestScheduleRefused:
         assert schedule.start(200.0)
         schedule.finish(200.0, 200.0, NO_HEADERS)
         assert schedule.start(200.0)
-        schedule.refuse(200.0, 200.0, headers(retry_after=1))
-        assert schedule.opens_at == 201.0
+        schedule.refuse(200.0, 200.0, headers(retry_after=0))
+        assert schedule.opens_at == 200.0
+
+    @pytest.mark.parametrize(("reset_in", "pause"), [(-1, 0.5), (0, 0.5), (0.25, 0.25), (7, 7.0)])
+    def test_a_reset_to_come_is_the_pause(self, reset_in: float, pause: float) -> None:
+        """Without ``retry-after`` it waits for the reset, and for a moment if that is over."""
+        schedule, reset = schedule_of(), int(EPOCH) + 10
+        assert schedule.start(0.0)
+        schedule.refuse(0.0, 0.0, headers(reset - reset_in, reset=reset))
+        assert schedule.opens_at == pause
 
     @pytest.mark.parametrize(
         "said",
@@ -231,6 +261,7 @@ class TestScheduleRefused:
         schedule.running += 1  # one that another version of the window let through
         schedule.refuse(30.0, 30.0, headers(reset=int(EPOCH) - 60))
         assert schedule.opens_at == 5.0 + HOUR
+        assert schedule.kind_at(30.0, 0) == "hourly"
 
     def test_the_gate_opens_with_a_small_spread(self) -> None:
         """Waits are longer by up to a twentieth, and by a second at most."""
@@ -248,6 +279,26 @@ class TestScheduleRefused:
         schedule.finish(0.5, 0.0, headers(remaining=0, reset=int(EPOCH) + 7))
         assert not schedule.start(7.4)
         assert schedule.start(schedule.ready_at(1.0))
+
+    def test_without_windows_a_reset_within_the_second_pauses(self) -> None:
+        """However soon the reset is: nothing is sent before it, and everything after."""
+        schedule, reset = schedule_of(), int(EPOCH) + 1
+        assert schedule.start(0.0)
+        schedule.finish(0.5, 0.0, headers(reset - 0.25, remaining=0, reset=reset))
+        assert (schedule.ready_at(0.5), schedule.kind_at(0.5, 0)) == (0.75, "burst")
+
+    @pytest.mark.parametrize("said", [{}, {"reset": int(EPOCH)}, {"reset": int(EPOCH) - 9}])
+    def test_without_windows_no_pause_without_a_reset_to_come(
+        self, said: Mapping[str, Any]
+    ) -> None:
+        """An answer that leaves nothing and names no moment closes no gate: a 429 may still."""
+        schedule = schedule_of()
+        assert schedule.start(0.0)
+        assert schedule.start(0.0)
+        schedule.finish(0.5, 0.0, headers(remaining=0, **said))
+        assert schedule.ready_at(0.5) == 0.5
+        schedule.refuse(0.5, 0.0, headers(retry_after=1))
+        assert schedule.ready_at(0.5) == 1.5
 
     def test_a_reset_without_remaining_zero_pauses_nobody(self) -> None:
         """With ``rate_limit=None`` it goes on as long as something is left."""
@@ -274,16 +325,37 @@ class TestScheduleBesideOthers:
         assert schedule.start(0.0)
         schedule.finish(0.0, 0.0, headers(limit=100, remaining=39))
         assert fill(schedule, 30.0, 30.0) == 69
-        assert schedule.windows[0].others(60.0) == 0.0
+        assert [others_at(schedule, when) for when in (59.0, 60.0, 150.0)] == [1, 0, 0]
 
-    def test_own_requests_are_not_taken_for_those_of_others(self) -> None:
+    @pytest.mark.parametrize("others", [0, 1])
+    def test_own_requests_are_not_taken_for_those_of_others(self, others: int) -> None:
         """Neither requests under way, nor answered ones, nor those that have just expired count."""
         schedule = schedule_of((10, 2.0))
-        assert fill(schedule, 0.0, 0.1, most=6) == 6
+        assert fill(schedule, 0.0, 0.1, most=3) == 3
+        assert fill(schedule, 0.1, 0.3, most=2) == 2
         assert schedule.start(0.2)
         assert schedule.start(0.2)
-        schedule.finish(2.5, 0.2, headers(limit=10, remaining=2))
-        assert schedule.windows[0].others(2.5) == 0.0
+        assert schedule.ready_at(2.1) == 2.1  # the first three have expired
+        schedule.finish(2.2, 0.2, headers(limit=10, remaining=3 - others))
+        assert others_at(schedule, 0.2) == others
+
+    def test_own_requests_that_expired_before_an_answer_was_asked_for_are_not_in_it(self) -> None:
+        """What had expired when a request was sent is no part of what its answer counts."""
+        schedule = schedule_of((10, 2.0))
+        assert fill(schedule, 0.0, 0.5, most=6) == 6
+        assert schedule.start(2.5)
+        schedule.finish(2.5, 2.5, headers(limit=10, remaining=3))
+        assert others_at(schedule, 2.5) == 6
+
+    def test_no_fading_makes_room_in_a_window_that_the_own_requests_fill(self) -> None:
+        """Then the first of them has to expire, however few the others are by then."""
+        schedule = schedule_of((3, 60.0))
+        assert schedule.start(0.0)
+        schedule.finish(40.0, 0.0, headers(limit=3, remaining=0))
+        assert schedule.start(41.0)
+        schedule.finish(41.0, 41.0, NO_HEADERS)
+        assert schedule.start(42.0)
+        assert schedule.ready_at(42.0) == 100.0
 
     def test_one_at_a_time_asks_whether_the_others_are_still_there(self) -> None:
         """Others that seem to use everything do not keep the client from asking."""
@@ -302,6 +374,18 @@ class TestScheduleBesideOthers:
         assert schedule.start(0.2)
         schedule.refuse(0.3, 0.2, headers(limit=100, remaining=0, retry_after=2))
         assert fill(schedule, 2.3, 2.4) == 25
+
+    @pytest.mark.parametrize(("retry_after", "others"), [(2, [9, 0]), (None, [0, 99])])
+    def test_a_refusal_is_about_one_window(
+        self, retry_after: int | None, others: list[int]
+    ) -> None:
+        """``retry-after`` tells that it is the short one; the other has room as before."""
+        schedule = schedule_of((10, 2.0), (100, 60.0))
+        assert fill(schedule, 0.0, 0.0, most=1) == 1
+        assert schedule.start(0.0)
+        asked = {"reset": int(EPOCH) + 2} if retry_after is None else {"retry_after": retry_after}
+        schedule.refuse(0.0, 0.0, headers(**asked))
+        assert [window.status(2.0, 0).used_by_others for window in schedule.windows] == others
 
     def test_memory_is_bounded_without_headers_about_a_window(self) -> None:
         """A window that no answer describes remembers no more requests than it allows."""
