@@ -207,10 +207,15 @@ class TestPacer:
 
     async def test_no_patience_at_all(self, clock: ManualClock) -> None:
         """With a patience of 0 it starts where there is room, and is refused elsewhere."""
-        pacer = Pacer(RateLimit(((1, 60.0),)), clock)
-        assert await pacer.start(0.0) == clock.now
+        pacer = Pacer(RateLimit(((2, 60.0),)), clock)
+        pacer.finish(await pacer.start(0.0), None)
+        pacer.finish(await pacer.start(0.0), None)
         with pytest.raises(RateLimitError):
             await pacer.start(0.0)
+        [task] = await queue(pacer, 1)
+        clock.now += 60.0  # there is room, though nobody has looked yet
+        assert await pacer.start(0.0) == clock.now
+        assert await task == clock.now
 
     async def test_thousands_of_waiters_have_one_timer(self, clock: ManualClock) -> None:
         """The queue is looked at by one timer, however long it is."""
