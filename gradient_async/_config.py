@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, SupportsIndex, TypeAlias, TypedDic
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
+from yarl import URL
 
 from ._http import (
     Timeout,
@@ -256,6 +257,10 @@ def checked_base_url(url: str, allow_insecure_http: bool) -> str:
             f"base_url {url!r} would send the token in clear text",
             "use https://, or give `allow_insecure_http=True` where that is really wanted",
         )
+    try:
+        URL(url)  # which is how it is sent
+    except ValueError as error:
+        raise ConfigurationError(f"base_url {url!r} is no URL: {error}") from None
     return url.rstrip("/")
 
 

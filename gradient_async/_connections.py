@@ -7,7 +7,9 @@ it is closed with the client, with the loop, or when the client is dropped, whic
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
+import sys
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Coroutine
 from contextlib import suppress
@@ -38,6 +40,7 @@ ENDED: Final = (
 )
 """What aiohttp raises when a connection ends before the headers of an answer."""
 CLOSED: Final = "this client is closed: make a new one"
+CLOSED_MEANWHILE: Final = "the client was closed while the request was under way"
 
 
 class LoopConnections:
@@ -66,15 +69,19 @@ class LoopConnections:
         """Await ``work``, and end it with a clear error when the client is closed meanwhile."""
         task = asyncio.current_task(self.deadlines.loop)
         assert task is not None
+        if task in self._under_way:  # a middleware of the user's session asks this client
+            return await work
+        if self._closed:
+            work.close()
+            raise APIConnectionError(CLOSED_MEANWHILE)
+        before = task.cancelling()
         self._under_way.add(task)
         try:
             return await work
         except asyncio.CancelledError:
             # As `asyncio.timeout` does: what `close` cancelled is an error, what others did is not.
-            if task not in self._under_way and task.uncancel() == 0:
-                raise APIConnectionError(
-                    "the client was closed while the request was under way"
-                ) from None
+            if task not in self._under_way and task.uncancel() <= before:
+                raise APIConnectionError(CLOSED_MEANWHILE) from None
             raise
         finally:
             self._under_way.discard(task)
@@ -294,9 +301,25 @@ class _Connector(aiohttp.TCPConnector):
         """
         while True:
             connection = await super().connect(*about, **more)
-            if connection.protocol is None or not connection.protocol.should_close:
-                return connection
+            if _opened.get() or not _has_brought_something(connection):
+                return connection  # what a new one has brought is the answer to this request
             connection.close()
+
+
+def _has_brought_something(connection: aiohttp.connector.Connection) -> bool:
+    """Tell whether data, or the end, has come over a connection, be it read by the loop or not."""
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None or protocol.should_close:
+        return True
+    return _is_readable(transport.get_extra_info("socket").fileno())
+
+
+def _is_readable(descriptor: int) -> bool:
+    if sys.platform == "win32":
+        return bool(select.select([descriptor], [], [], 0)[0])
+    poll = select.poll()  # takes descriptors above 1,023, too
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _own_session() -> aiohttp.ClientSession:

@@ -7,6 +7,8 @@ of all that a request costs. Few of them ever ring, so one timer, for the earlie
 from __future__ import annotations
 
 import asyncio
+import weakref
+from collections.abc import Callable
 from math import inf
 from types import TracebackType
 from typing import Any
@@ -38,21 +40,31 @@ class Deadlines:
         self._waiting.discard(deadline)
 
     def close(self) -> None:
-        """Take the timer away."""
-        self._ring_at(inf)
+        """Take the timer away, once nobody waits any more."""
+        if not self._waiting:
+            self._ring_at(inf)
 
     def _ring_at(self, at: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._rings_at = at
-        self._timer = None if at == inf else self.loop.call_at(at, self._ring)
+        self._timer = None if at == inf else self.loop.call_at(at, _ring, weakref.ref(self))
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """End what waits beyond its time, and set the timer for the next."""
         now = self.loop.time()
-        for deadline in [waiting for waiting in self._waiting if waiting.at <= now]:
-            self._waiting.remove(deadline)
-            deadline.pass_by()
-        self._ring_at(min((waiting.at for waiting in self._waiting), default=inf))
+        try:
+            for deadline in [waiting for waiting in self._waiting if waiting.at <= now]:
+                self._waiting.discard(deadline)
+                deadline.pass_by()
+        finally:  # whatever interrupts it, the others are kept to their time
+            self._ring_at(min((waiting.at for waiting in self._waiting), default=inf))
+
+
+def _ring(reference: Callable[[], Deadlines | None]) -> None:
+    """Ring for those who are still there: a timer keeps nobody alive."""
+    if (deadlines := reference()) is not None:
+        deadlines.ring()
 
 
 class Deadline:

@@ -69,8 +69,9 @@ class Exchange:
                 pieces.append(piece)
                 size += len(piece)
                 if size > most:
-                    return self._cut(b"".join(pieces), most)
-            return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                    return self._cut(pieces, most)
+            # What a middleware of the user's session has read is kept by aiohttp.
+            return b"".join(pieces) or await self._raw.read()
         finally:
             self.close()
 
@@ -79,12 +80,16 @@ class Exchange:
         if self._arrived is not None:
             piece, self._arrived = self._arrived, b""
             return piece
+        content = self._raw.content
+        if content.is_eof():  # its last byte has come, however late it is read
+            return content.read_nowait()
         with self._deadline:
-            return await self._raw.content.readany()
+            return await content.readany()
 
-    def _cut(self, content: bytes, most: int) -> bytes:
+    def _cut(self, pieces: list[bytes], most: int) -> bytes:
         if self.status_code >= 300:  # which is what the answer says, more than its body
-            return content[:most]
+            return b"".join(pieces)[:most]
+        pieces.clear()  # a traceback would show them
         raise APIResponseValidationError(
             f"an answer of more than {most} bytes: raise `max_response_bytes` if that is expected",
             response=failed_response(redacted(self.response(b""), self._call.terms.token)),
@@ -101,7 +106,7 @@ class Exchange:
         """
         self._begin()
         try:
-            return await self.receive()
+            return await self.here.run(self.receive())
         except WIRE_FAILURES as error:
             raise wire_error(error, self._call)  # noqa: B904 - it has its cause
 
@@ -109,7 +114,7 @@ class Exchange:
         """Give the body in pieces, as they arrive; errors as with `read`, but no limit."""
         self._begin()
         try:
-            while piece := await self._piece():
+            while piece := await self.here.run(self._piece()):
                 yield piece
                 if self.closed:
                     raise RuntimeError("the block of this answer was left while it was read")

@@ -26,7 +26,7 @@ from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync
 
-from ._connections import CLOSED
+from ._connections import CLOSED, CLOSED_MEANWHILE
 from ._fork import keep_in_child, tell_after_fork
 from .errors import APIConnectionError, BlockingCallWarning
 
@@ -231,9 +231,7 @@ class Portal:
             finally:
                 self._leave(thread)
         except CANCELLED:
-            raise APIConnectionError(
-                "the client was closed while the request was under way"
-            ) from None
+            raise APIConnectionError(CLOSED_MEANWHILE) from None
         except BaseException as error:
             crossing.cancel()
             error.__traceback__ = _without_machinery(error.__traceback__)

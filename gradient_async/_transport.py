@@ -114,6 +114,7 @@ class Transport:
         while True:
             try:
                 exchange = await self._send(call, here)
+                call.repeated = False  # each try may find its connection closed
                 if exchange.status_code < 300:
                     return exchange
                 response = redacted(exchange.response(await exchange.receive()), call.terms.token)
@@ -170,10 +171,9 @@ class Transport:
 
     def _repeat_at_once(self, call: Call, error: Exception) -> bool:
         """Tell whether a try is repeated at once: where a kept connection had been closed."""
-        if call.repeated or not isinstance(error, StaleConnectionError):
-            return False
-        call.repeated = True
-        return True
+        again = isinstance(error, StaleConnectionError) and not call.repeated
+        call.repeated = again
+        return again
 
     async def _deal_with(self, call: Call, response: Response) -> None:
         """Get ready for the next try after an answer with a bad status, or raise its error."""
@@ -193,7 +193,6 @@ class Transport:
     async def _pause(self, call: Call, error: APIError, retry_after: float | None = None) -> None:
         """Wait as long as it takes until the next try, or raise the error if there is none."""
         call.failures += 1
-        call.repeated = False
         delay = retry_delay(
             error,
             attempt=call.failures,

@@ -157,6 +157,8 @@ def test_base_url_in_clear_text(make: Make, url: str) -> None:
         ("https://[::1", "is no URL"),
         ("https://h:99999", "is no URL: Port out of range"),
         ("https://h:port", "is no URL"),
+        ("https://host\\v2", "is no URL"),
+        (f"https://{'a' * 64}\u00e4.test", "is no URL"),
     ],
 )
 def test_base_url_that_is_none(make: Make, url: str, problem: str) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Iterator
-from math import inf
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -169,12 +171,52 @@ async def test_an_outer_timeout_goes_first(deadlines: Deadlines, clock: Clock) -
     assert outer.expired()
 
 
-async def test_a_closed_one_rings_no_more(deadlines: Deadlines, clock: Clock) -> None:
-    """Nothing of it is left on the loop."""
+async def test_a_closed_one_still_rings_for_those_who_wait(
+    deadlines: Deadlines, clock: Clock
+) -> None:
+    """Without them nothing of it is left on the loop."""
     (task,) = waiting(deadlines, 1.0)
     await asyncio.sleep(0)
     deadlines.close()
-    await clock.move(2.0)
-    assert not task.done()
-    assert deadlines.after(None).at == inf
-    assert task.cancel()
+    await clock.move(1.0)
+    assert isinstance(task.exception(), TimeoutError)
+    with deadlines.after(1.0):
+        timers = scheduled()
+    assert timers == scheduled() > 0
+    deadlines.close()
+    assert scheduled() == timers - 1
+
+
+def scheduled() -> int:
+    """Count the timers of the running loop that were not cancelled."""
+    loop: Any = asyncio.get_running_loop()
+    return sum(not timer.cancelled() for timer in loop._scheduled)
+
+
+async def test_a_timer_keeps_nobody_alive(clock: Clock) -> None:
+    """What waits for a time that is far away goes with whoever has it."""
+    deadlines = Deadlines()
+    with deadlines.after(1000.0):
+        gone = weakref.ref(deadlines)
+    del deadlines
+    gc.collect()
+    assert gone() is None
+    await clock.move(1000.0)
+
+
+async def test_an_interrupted_ring_is_not_the_last(
+    deadlines: Deadlines, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C may come in the middle of it: the others are kept to their time all the same."""
+    first, second = waiting(deadlines, 1.0, 2.0)
+    await asyncio.sleep(0)
+    interrupted = ZeroDivisionError("as a signal handler may raise")
+    reported = list[dict[str, Any]]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: reported.append(about))
+    with monkeypatch.context() as patch:
+        patch.setattr(Deadline, "pass_by", Mock(side_effect=interrupted))
+        await clock.move(1.0)
+    await clock.move(1.0)
+    assert [about["exception"] for about in reported] == [interrupted]
+    assert isinstance(second.exception(), TimeoutError)
+    assert first.cancel()

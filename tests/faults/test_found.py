@@ -6,13 +6,17 @@ import asyncio
 import copy
 import pickle
 import socket
+import ssl
+import threading
 import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
+import trustme
 from aiohttp import web
 
 from gradient_async import AsyncGradient, Gradient, errors
@@ -190,3 +194,169 @@ async def test_the_timeout_holds_for_a_body_that_began_before_its_request() -> N
         await arrived(server_sends)
         with pytest.raises(errors.APITimeoutError, match=r"no answer within 0\.05 s"):
             await client.gpu_droplets.backups.list(1, timeout=0.05)
+
+
+async def test_what_the_loop_has_not_read_yet_is_seen_too() -> None:
+    """A loop that is busy between two requests has not noticed what its connection brought."""
+    go_on, sent = threading.Event(), threading.Event()
+
+    def serve(listening: socket.socket) -> None:
+        for number in range(2):
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(whole(ANSWER))
+                if number == 0:
+                    go_on.wait(5)
+                    connection.sendall(ANOTHER)
+                    sent.set()
+                    with suppress(ConnectionResetError):
+                        connection.recv(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = threading.Thread(target=serve, args=(listening,))
+        serving.start()
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        async with AsyncGradient("token", base_url=url, max_retries=0, timeout=5) as client:
+            first = await client.gpu_droplets.backups.list(1)
+            go_on.set()
+            sent.wait(5)  # and nothing else happens on this loop
+            second = await client.gpu_droplets.backups.list(1)
+        serving.join()
+    assert [backup.id for backup in (*first.backups, *second.backups)] == [10, 11] * 2
+
+
+async def test_a_new_connection_may_bring_something_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A server that is busy may say so before it is asked: that is the answer."""
+    serving, trusting = tls_contexts()
+    serving.maximum_version = ssl.TLSVersion.TLSv1_2  # whose handshake ends with the server
+    monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trusting)
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.write(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+        with suppress(OSError):
+            await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=serving) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with AsyncGradient("token", base_url=url, max_retries=0, timeout=5) as client:
+            with pytest.raises(errors.InternalServerError):
+                await client.gpu_droplets.backups.list(1)
+    assert connections == 1
+
+
+def tls_contexts() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """Give what a server on loopback needs for TLS, and what trusts it."""
+    authority = trustme.CA()
+    serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(serving)
+    trusting = ssl.create_default_context()
+    authority.configure_trust(trusting)
+    return serving, trusting
+
+
+async def answering(*replies: bytes | None) -> tuple[asyncio.Server, str]:
+    """Serve these replies, over however many connections; ``None`` closes without one."""
+    left = iter(replies)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError, StopIteration):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                reply = next(left)
+                if reply is None:
+                    break
+                writer.write(reply)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    return server, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+TOO_MANY = b"HTTP/1.1 429 Too Many\r\nretry-after: 0\r\nContent-Length: 0\r\n\r\n"
+REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: /v2/other\r\nContent-Length: 0\r\n\r\n"
+
+
+@pytest.mark.parametrize("between", [TOO_MANY, REDIRECT], ids=["429", "redirect"])
+async def test_a_closed_connection_is_no_failure_however_often_it_is_met(between: bytes) -> None:
+    """Each try may find one: the repeat at once is for each, not for the call."""
+    server, url = await answering(whole(ANSWER), None, between, None, whole(ANSWER))
+    async with server, AsyncGradient("token", base_url=url, max_retries=0) as client:
+        list_waiting = partial(client.gpu_droplets.backups.list, 1, max_rate_limit_wait=None)
+        await list_waiting()
+        assert (await list_waiting()).backups
+
+
+@pytest.mark.parametrize("between", [True, False], ids=["between pieces", "within one"])
+async def test_a_client_that_is_closed_ends_who_reads_a_streamed_answer(between: bool) -> None:
+    """With a clear error, and at once: nothing would wake the reader of a closed connection."""
+    server, url = await answering(whole(ANSWER)[:-30])
+    go_on, waits = asyncio.Event(), asyncio.Event()
+
+    async def read(client: AsyncGradient) -> None:
+        streaming = client.gpu_droplets.backups.with_streaming_response
+        async with streaming.list(1) as answer:
+            async for _ in answer.iter_bytes():
+                asyncio.get_running_loop().call_soon(waits.set)
+                if between:
+                    await go_on.wait()
+
+    async with server, AsyncGradient("token", base_url=url, timeout=None) as client:
+        reading = asyncio.create_task(read(client))
+        await waits.wait()
+        await client.close()
+        go_on.set()
+        with pytest.raises(errors.APIConnectionError, match="client was closed"):
+            await reading
+
+
+async def test_a_body_that_has_come_in_time_can_be_read_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`timeout` is until the last byte has come, not until the user has looked at it."""
+    head, rest = whole(ANSWER)[:-30], whole(ANSWER)[-30:]
+    ask = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(head)
+        await ask.wait()
+        writer.write(rest)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with AsyncGradient("token", base_url=url, timeout=60) as client:
+            streaming = client.gpu_droplets.backups.with_streaming_response
+            async with streaming.list(1) as answer:
+                await arrived(ask)
+                loop = asyncio.get_running_loop()
+                late = loop.time() + 61
+                with monkeypatch.context() as patch:
+                    patch.setattr(loop, "time", lambda: late)
+                    assert (await answer.parse()).backups
+
+
+async def test_a_body_that_a_middleware_has_read_is_the_answer() -> None:
+    """One that logs bodies, say, in a session of the user's: aiohttp keeps it."""
+
+    async def log(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        await response.read()
+        return response
+
+    server, url = await answering(whole(ANSWER))
+    async with (
+        server,
+        aiohttp.ClientSession(middlewares=(log,)) as session,
+        AsyncGradient("token", base_url=url, session=session) as client,
+    ):
+        assert (await client.gpu_droplets.backups.list(1)).backups
