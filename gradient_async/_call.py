@@ -41,10 +41,14 @@ class Terms:
     patience: float | None
     max_bytes: int
     extra_query: Mapping[str, object] = attrs.field(factory=dict, repr=False)
-    _base: URL = attrs.field(init=False, repr=False)
+    _scheme: str = attrs.field(init=False)
+    _authority: str = attrs.field(init=False)
+    _path: str = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._base = URL(self.base_url)
+        base = URL(self.base_url)
+        self._scheme, self._authority = base.scheme, base.raw_authority
+        self._path = base.raw_path.rstrip("/")
 
     @classmethod
     def of(cls, config: Config) -> Terms:
@@ -87,11 +91,10 @@ class Terms:
 
     def url(self, path: str, query: str) -> URL:
         """Give the URL of a path and a query that need no quoting any more."""
-        base = self._base
         return URL.build(
-            scheme=base.scheme,
-            authority=base.raw_authority,
-            path=base.raw_path.rstrip("/") + path,
+            scheme=self._scheme,
+            authority=self._authority,
+            path=self._path + path,
             query_string=query,
             encoded=True,
         )

@@ -57,7 +57,6 @@ class Pacer:
     def __init__(
         self, rate_limit: RateLimit | None, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self.rate_limit = rate_limit
         self._schedule = Schedule(rate_limit)
         self._clock = clock
         self._waiting: deque[_Waiter] = deque()

@@ -212,8 +212,11 @@ class Schedule:
             window.see_others(window.limit - own, self.opens_at)
 
     def _refusing_window(self, limits: RateLimitHeaders) -> _Window | None:
-        """Give the window that a 429 is about: only the short one's has ``retry-after``."""
-        if not self.windows:
+        """Give the window that a 429 is about: only the short one's has ``retry-after``.
+
+        One that names no moment at all is of something else, a proxy say, and about neither.
+        """
+        if not self.windows or (limits.retry_after is None and limits.reset_at is None):
             return None
         return self.windows[-1 if limits.retry_after is None else 0]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -64,15 +64,15 @@ class Transport:
         """
         return self._terms.changed(options) if options else self._terms
 
-    async def request(self, endpoint: Endpoint[Any], terms: Terms) -> Response:
-        """Send a request until it is answered well, and read the answer.
+    def request(self, endpoint: Endpoint[Any], terms: Terms) -> Coroutine[Any, Any, Response]:
+        """Send a request until it is answered well, and read the answer, when awaited.
 
         Raises:
             APIError: See `gradient_async.errors`.
             RuntimeError: The client is closed.
         """
         here = self.connections.here()
-        return await here.run(self._whole_answer(Call(endpoint, terms), here))
+        return here.run(self._whole_answer(Call(endpoint, terms), here))
 
     @asynccontextmanager
     async def stream(self, endpoint: Endpoint[Any], terms: Terms) -> AsyncIterator[Exchange]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self, TypeAlias, cast
 import attrs
 import pytest
 from blockbuster import BlockBuster
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 import gradient_async
 from gradient_async import AsyncGradient, RateLimitStatus, _transport, errors
@@ -28,6 +28,7 @@ settings.register_profile(
     "mutation",  # which runs the tests again and again in one process
     settings.get_profile("project"),
     suppress_health_check=[HealthCheck.differing_executors],
+    phases=[Phase.explicit, Phase.generate],  # a mutant is caught by any example, small or not
 )
 settings.load_profile("project")
 

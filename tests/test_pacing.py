@@ -260,7 +260,6 @@ class TestPacer:
     async def test_status_tells_what_a_progress_display_needs(self, clock: ManualClock) -> None:
         """Windows, the newest headers, the queue, and until when it waits."""
         pacer = Pacer(RateLimit(((2, 60.0),)), clock)
-        assert pacer.rate_limit == RateLimit(((2, 60.0),))
         assert (pacer.status().limit, pacer.status().paused_until) == (None, None)
         sent_at = await pacer.start(None)
         pacer.finish(sent_at, headers(limit=2, remaining=0, reset=int(EPOCH)))

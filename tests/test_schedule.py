@@ -387,6 +387,14 @@ class TestScheduleBesideOthers:
         schedule.refuse(0.0, 0.0, headers(**asked))
         assert [window.status(2.0, 0).used_by_others for window in schedule.windows] == others
 
+    def test_a_refusal_that_is_not_of_the_limit_tells_of_nobody(self) -> None:
+        """A 429 without any of the limit's headers closes the gate, and no window fills up."""
+        schedule = schedule_of((10, 2.0), (100, 60.0))
+        assert schedule.start(0.0)
+        schedule.refuse(0.0, 0.0, NO_HEADERS)
+        assert not schedule.start(0.4)
+        assert fill(schedule, 0.5, 0.5) == 10
+
     def test_memory_is_bounded_without_headers_about_a_window(self) -> None:
         """A window that no answer describes remembers no more requests than it allows."""
         schedule = schedule_of((10, 1.0))

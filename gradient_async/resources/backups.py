@@ -392,7 +392,7 @@ class AsyncBackupsResource(AsyncAPIResource):
             ('per_droplet', 3)
         """
         reader = self._fleet_reader(type, tag_name, "auto", options)
-        return await reader.plan(self._transport.pacer.rate_limit)
+        return await reader.plan(self._transport.config.rate_limit)
 
     def _fleet_reader(
         self,
