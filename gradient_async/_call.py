@@ -124,16 +124,16 @@ class Call:
     """
 
     def __init__(self, endpoint: Endpoint[Any], terms: Terms) -> None:
-        self.terms = terms
+        self.terms: Terms = terms
         self.droplet_id: int | None = endpoint.droplet_id
         query = query_string(terms.default_query, endpoint.query, terms.extra_query)
         self.url: str = f"{terms.base_url}{endpoint.path}{'?' if query else ''}{query}"
         self.target: str | URL = terms.url(endpoint.path, query)
         self.patience: float | None = terms.patience
-        self.sent = 0
-        self.failures = 0
-        self.redirects = 0
-        self.repeated = False
+        self.sent: int = 0
+        self.failures: int = 0
+        self.redirects: int = 0
+        self.repeated: bool = False
         self.refusal: RateLimitError | None = None
 
     def redirect(self, url: str) -> None:

@@ -77,7 +77,7 @@ class Deadline:
     __slots__ = ("_cancelling", "_deadlines", "_passed", "_task", "at")
 
     def __init__(self, deadlines: Deadlines, at: float) -> None:
-        self.at = at
+        self.at: float = at
         self._deadlines = deadlines
         self._passed = False
         self._task: asyncio.Task[Any] | None = None
