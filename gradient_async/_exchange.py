@@ -41,20 +41,15 @@ class Exchange:
         self._deadline = deadline
         self._started = started
         self._arrived: bytes | None = None
-        self._take_what_arrived()
 
-    def _take_what_arrived(self) -> None:
+    def take_what_arrived(self) -> None:
         """Take the body if all of it is there.
 
         aiohttp has given the connection to others then, and an error of theirs would reach this
         body as long as it is not read.
         """
-        try:
-            if self._raw.content.is_eof():
-                self._arrived = self._raw.content.read_nowait()
-        except BaseException:
-            self.close()
-            raise
+        if self._arrived is None and self._raw.content.is_eof():
+            self._arrived = self._raw.content.read_nowait()
 
     async def receive(self) -> bytes:
         """Read the whole body and give the connection back; failures are raised as they come.
@@ -65,6 +60,7 @@ class Exchange:
         """
         most, pieces, size = self._call.terms.max_bytes, list[bytes](), 0
         try:
+            self.take_what_arrived()
             if self._arrived and len(self._arrived) <= most:  # as most answers do, with the headers
                 return self._arrived
             while piece := await self._piece():

@@ -85,6 +85,7 @@ class Transport:
         here = self.connections.here()
         exchange = await here.run(self._answer(Call(endpoint, terms), here))
         try:
+            exchange.take_what_arrived()
             yield exchange
         finally:
             exchange.close()

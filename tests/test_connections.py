@@ -231,6 +231,60 @@ async def test_waiting_for_a_connection_is_no_timeout(
     assert simulator.max_in_flight == 2
 
 
+async def test_cancelled_while_waiting_for_a_connection(
+    simulator: Simulator, droplet_id: int
+) -> None:
+    """A request that gives up its place in the queue counts as never sent, and holds nobody up."""
+    hold = simulator.faults.add(Fault.hold(), times=1)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+        client = client_of(simulator, session=session)
+        held = asyncio.create_task(list_one(client, droplet_id))
+        await simulator.wait_for(lambda s: s.in_flight == 1)
+        second, third = (asyncio.create_task(list_one(client, droplet_id)) for _ in range(2))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert client.rate_limit.windows[0].used == 3
+        second.cancel()
+        await asyncio.wait([second])
+        assert client.rate_limit.windows[0].used == 2
+        held.cancel()
+        await third
+    assert second.cancelled()
+    assert hold.hits == 1
+    assert simulator.received == 2
+
+
+async def test_a_middleware_may_ask_the_client_itself(
+    simulator: Simulator, droplet_id: int
+) -> None:
+    """Both requests are of one task: it can still be cancelled, and the client closed."""
+    asked = list[int]()
+
+    async def ask_first(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        if not asked:
+            asked.append(droplet_id)
+            await client.gpu_droplets.backups.retrieve_policy(droplet_id)
+            simulator.faults.add(Fault.hold())
+        return await handler(request)
+
+    async with aiohttp.ClientSession(middlewares=(ask_first,)) as session:
+        client = client_of(simulator, session=session)
+        task = asyncio.create_task(list_one(client, droplet_id))
+        await simulator.wait_for(lambda s: s.received == 2)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        simulator.faults.add(Fault.hold())
+        asked.clear()
+        task = asyncio.create_task(list_one(client, droplet_id))
+        await simulator.wait_for(lambda s: s.received == 3)
+        await client.close()
+        with pytest.raises(errors.APIConnectionError, match="client was closed"):
+            await task
+
+
 async def test_many_requests_at_once(simulator: Simulator, droplet_id: int) -> None:
     """No more than a hundred connections are opened, and none more than there are requests."""
     simulator.faults.add(Fault.hold(), times=100)

@@ -315,9 +315,9 @@ class TestOverSockets:
         assert simulator.received <= 3
 
 
-def unlimited(simulator: Simulator) -> AsyncGradient:
+def unlimited(simulator: Simulator, **options: Any) -> AsyncGradient:
     """A client that asks more in a minute than an account allows."""
-    return AsyncGradient(simulator.token, base_url=simulator.url, rate_limit=None)
+    return AsyncGradient(simulator.token, base_url=simulator.url, rate_limit=None, **options)
 
 
 async def requests_of(fleet: Fleet, plan: PlanChoice = "auto", **options: Any) -> int:
@@ -477,6 +477,30 @@ class TestWhatCannotBeVouchedFor:
         assert len(got) == len(results)
         for number in before.keys() & after.keys():
             assert got[number] == before[number]
+
+    async def test_a_page_of_droplets_that_fails_in_a_join(self) -> None:
+        """What was listed is joined and given; then the error of the listing is raised."""
+        fleet = Fleet.uniform(450, 3)
+        async with Simulator(fleet) as simulator:
+            simulator.faults.add(Fault.status(500), path="/v2/droplets$", query={"page": 3})
+            async with unlimited(simulator, max_retries=0) as client:
+                results: list[DropletBackups] = []
+                with pytest.raises(errors.InternalServerError):
+                    await collect(
+                        client.gpu_droplets.backups.list_fleet(plan="joined"), into=results
+                    )
+        assert found(results) == dict(list(truth(fleet).items())[:400])
+        assert simulator.received < 20
+
+    async def test_a_page_of_images_that_fails_in_a_join(self) -> None:
+        """The Droplets whose backups it would have shown are asked about one by one."""
+        fleet = Fleet.uniform(150, 4)
+        async with Simulator(fleet) as simulator:
+            simulator.faults.add(Fault.status(500), path="/v2/images$", query={"page": 3})
+            async with unlimited(simulator, max_retries=0) as client:
+                results = await collect(client.gpu_droplets.backups.list_fleet(plan="joined"))
+        assert found(results) == truth(fleet)
+        assert simulator.received == 1 + 3 + 150  # a backup of each was on that page
 
     async def test_droplets_that_do_not_add_up(self) -> None:
         """A listing of Droplets that shows fewer than it names ends in an error, after the rest."""

@@ -71,6 +71,20 @@ def test_streamed_answer(client: Gradient, simulator: Simulator, droplet_id: int
     assert simulator.connections == 1
 
 
+def test_a_streamed_answer_tells_what_the_raw_one_tells(
+    client: Gradient, simulator: Simulator, droplet_id: int
+) -> None:
+    """Its status, headers, request and number of tries, before the body is read."""
+    names = ("status_code", "method", "url", "http_request", "retries_taken")
+    raw = client.gpu_droplets.backups.with_raw_response.list(droplet_id)
+    with client.gpu_droplets.backups.with_streaming_response.list(droplet_id) as streamed:
+        told = {name: getattr(streamed, name) for name in names}
+        assert streamed.headers["content-type"] == raw.headers["Content-Type"]
+        assert repr(streamed) == f"<StreamedResponse 200 GET {raw.url}>"
+        assert streamed.request_id == simulator.requests[-1].request_id
+    assert told == {name: getattr(raw, name) for name in names}
+
+
 def test_bytes_as_they_arrive(client: Gradient, simulator: Simulator, large: int) -> None:
     """``iter_bytes`` gives what has arrived, before the rest of the body is there."""
     simulator.faults.add(Fault.hold("body"))
