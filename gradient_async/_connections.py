@@ -7,38 +7,28 @@ it is closed with the client, with the loop, or when the client is dropped, whic
 from __future__ import annotations
 
 import asyncio
-import select
-import socket
-import sys
 import weakref
 from collections.abc import AsyncGenerator, Awaitable, Coroutine
 from contextlib import suppress
-from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Final, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from ._config import SessionSource, is_loopback
+from ._config import SessionSource
 from ._deadlines import Deadlines
 from ._fork import keep_in_child, tell_after_fork
-from .errors import APIConnectionError, ConfigurationError
+from ._proxies import proxy_from_environment
+from ._session import own_session
+from .errors import APIConnectionError
 
-__all__ = ["Connections", "LoopConnections", "StaleConnectionError"]
+__all__ = ["CLOSED", "CLOSED_MEANWHILE", "Connections", "LoopConnections"]
 
 T = TypeVar("T")
 
 MAX_CONNECTIONS: Final = 100
-ENDED: Final = (
-    aiohttp.ServerDisconnectedError,
-    aiohttp.ClientOSError,
-    aiohttp.ClientConnectionResetError,
-)
-"""What aiohttp raises when a connection ends before the headers of an answer."""
 CLOSED: Final = "this client is closed: make a new one"
 CLOSED_MEANWHILE: Final = "the client was closed while the request was under way"
 
@@ -276,7 +266,7 @@ class _BorrowedConnections(Connections):
 def _make_session(source: SessionSource | None) -> tuple[aiohttp.ClientSession, bool]:
     if isinstance(source, aiohttp.ClientSession):
         return source, False
-    session = _own_session() if source is None else source()
+    session = own_session() if source is None else source()
     if not isinstance(session, aiohttp.ClientSession):
         raise TypeError(
             "the function that was given as `session` must return an aiohttp.ClientSession, "
@@ -285,115 +275,8 @@ def _make_session(source: SessionSource | None) -> tuple[aiohttp.ClientSession, 
     return session, True
 
 
-class StaleConnectionError(aiohttp.ClientConnectionError):
-    """A connection that was kept from an earlier request ended before the headers of an answer."""
-
-
-_opened: ContextVar[list[socket.socket]] = ContextVar("_opened")
-"""The sockets that the request under way has opened; none when it goes over a kept connection."""
-
-
-class _Connector(aiohttp.TCPConnector):
-    async def connect(self, *about: Any, **more: Any) -> aiohttp.connector.Connection:
-        """Give no connection that has brought something while it was idle.
-
-        It would be taken for the answer to the next request.
-        """
-        while True:
-            connection = await super().connect(*about, **more)
-            if _opened.get() or not _has_brought_something(connection):
-                return connection  # what a new one has brought is the answer to this request
-            connection.close()
-
-
-def _has_brought_something(connection: aiohttp.connector.Connection) -> bool:
-    """Tell whether data, or the end, has come over a connection, be it read by the loop or not."""
-    protocol, transport = connection.protocol, connection.transport
-    if protocol is None or transport is None or protocol.should_close:
-        return True
-    return _is_readable(transport.get_extra_info("socket").fileno())
-
-
-def _is_readable(descriptor: int) -> bool:
-    if sys.platform == "win32":
-        return bool(select.select([descriptor], [], [], 0)[0])
-    poll = select.poll()  # takes descriptors above 1,023, too
-    poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
-
-
-def _own_session() -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        # No limit here: requests queue for `slots`, where their timeout does not run yet.
-        connector=_Connector(limit=0, socket_factory=_open_socket),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        middlewares=(_without_silent_retry,),
-    )
-
-
-def _open_socket(address: tuple[Any, ...]) -> socket.socket:
-    family, kind, protocol, *_ = address
-    opened = socket.socket(family, kind, protocol)
-    _opened.get().append(opened)
-    return opened
-
-
-async def _without_silent_retry(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Keep aiohttp from sending a request again by itself, unseen by retries and pacing."""
-    opened: list[socket.socket] = []
-    before = _opened.set(opened)
-    try:
-        return await handler(request)
-    except aiohttp.ClientConnectorError:
-        raise
-    except ENDED as error:
-        kind = aiohttp.ClientConnectionError if opened else StaleConnectionError
-        raise kind(str(error)) from error
-    finally:
-        _opened.reset(before)
-
-
 def _limit(session: aiohttp.ClientSession) -> int:
     """Give the number of requests that the session can send at once without queueing itself."""
     connector = session.connector
     limits = () if connector is None else (connector.limit, connector.limit_per_host)
     return min([MAX_CONNECTIONS, *(limit for limit in limits if limit)])
-
-
-def proxy_from_environment(base_url: str) -> str | None:
-    """Give the proxy that ``HTTPS_PROXY`` and its like name for a URL, if they name one.
-
-    There is none for loopback: another machine would take it for its own.
-
-    Raises:
-        ConfigurationError: It is no ``http://`` or ``https://`` URL.
-    """
-    parts = urlsplit(base_url)
-    if is_loopback(parts.hostname or "") or proxy_bypass(parts.netloc):
-        return None
-    proxies = getproxies()
-    for name in (parts.scheme, "all"):
-        if proxy := proxies.get(name, "").strip():
-            return _checked_proxy(proxy, f"{name.upper()}_PROXY")
-    return None
-
-
-def _checked_proxy(proxy: str, variable: str) -> str:
-    """Give back the URL of a proxy; one without a scheme is reached by ``http://``.
-
-    What is wrong is told without the URL, which may have a password in it.
-    """
-    url = proxy if "://" in proxy else f"http://{proxy}"
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ConfigurationError(
-            f"{variable} names a proxy that is no http:// or https:// URL",
-            "change it, name the host in NO_PROXY, or give a `session` that can use that proxy",
-        )
-    return url

@@ -15,7 +15,7 @@ from typing import Any, Final, TypeVar
 
 from ._call import Call, Terms
 from ._config import AccessToken, Config
-from ._connections import Connections, LoopConnections, StaleConnectionError
+from ._connections import Connections, LoopConnections
 from ._exchange import Exchange, redacted
 from ._http import (
     Endpoint,
@@ -28,6 +28,7 @@ from ._http import (
 )
 from ._pacing import Pacer
 from ._retry import retry_delay
+from ._session import StaleConnectionError
 from ._structure import DecodeFailure, decode
 from ._wire_errors import WIRE_FAILURES, may_have_been_sent, wire_error
 from .errors import APIError, APIResponseValidationError, RateLimitError

@@ -19,7 +19,7 @@ import pytest
 from conftest import AnyClient, MakeClient
 
 from gradient_async import AsyncGradient, Timeout, errors
-from gradient_async._connections import proxy_from_environment
+from gradient_async._proxies import proxy_from_environment
 from gradient_async.testing import Fault, Simulator
 
 

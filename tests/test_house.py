@@ -20,13 +20,14 @@ PACKAGE = ROOT / "gradient_async"
 
 # From the bottom up: a module imports from lines below its own and never from beside it.
 LAYERS: list[set[str]] = [
-    {"_version", "errors", "_fork", "_deadlines"},
+    {"_version", "errors", "_fork", "_deadlines", "_session"},
     {"types", "_structure", "_retry"},
     {"_http", "audit"},
     {"_rate_limit"},
     {"_schedule", "_config", "_fleet"},
     {"_pacing"},
-    {"_connections", "_call"},
+    {"_call", "_proxies"},
+    {"_connections"},
     {"_wire_errors"},
     {"_exchange"},
     {"_transport"},
@@ -159,8 +160,14 @@ def test_imports_point_downward(path: Path) -> None:
 
 
 def test_few_modules_know_the_http_library() -> None:
-    """Only the three lowest I/O modules import aiohttp, and the simulator its server half."""
-    assert importers_of("aiohttp") == {"_connections", "_exchange", "_wire_errors", "testing"}
+    """Only the four lowest I/O modules import aiohttp, and the simulator its server half."""
+    assert importers_of("aiohttp") == {
+        "_connections",
+        "_exchange",
+        "_session",
+        "_wire_errors",
+        "testing",
+    }
     for path in (PACKAGE / "testing").rglob("*.py"):
         names = {name for name in imported_names(path) if name.startswith("aiohttp.")}
         assert all(name.startswith("aiohttp.web") for name in names)
