@@ -265,7 +265,7 @@ def checked_base_url(url: str, allow_insecure_http: bool) -> str:
 
 
 def _split(url: str) -> SplitResult:
-    if not url.isprintable() or " " in url:
+    if not url.isprintable() or set(" \\") & set(url):
         raise ConfigurationError(f"base_url has a character that no URL has: {url!r}")
     try:
         parts = urlsplit(url)

@@ -148,7 +148,7 @@ def test_base_url_in_clear_text(make: Make, url: str) -> None:
         ("https://user:secret@h", "no user, query or fragment"),
         ("https://user@h", "no user, query or fragment"),
         ("http://localhost@evil.test", "no user, query or fragment"),
-        ("http://127.0.0.1\\@evil.test", "no user, query or fragment"),
+        ("http://127.0.0.1\\@evil.test", "a character that no URL has"),
         ("https://h?x=1", "no user, query or fragment"),
         ("https://h/?", "no user, query or fragment"),
         ("https://h/#", "no user, query or fragment"),
@@ -157,7 +157,7 @@ def test_base_url_in_clear_text(make: Make, url: str) -> None:
         ("https://[::1", "is no URL"),
         ("https://h:99999", "is no URL: Port out of range"),
         ("https://h:port", "is no URL"),
-        ("https://host\\v2", "is no URL"),
+        ("https://host\\v2", "a character that no URL has"),
         (f"https://{'a' * 64}\u00e4.test", "is no URL"),
     ],
 )
