@@ -17,7 +17,7 @@ import pytest
 SCRIPT = Path(__file__).parent / "scripts" / "count_cost.py"
 
 REQUEST_BOUNDS = {
-    "lines": 262,  # spent: 254
+    "lines": 260,  # spent: 240 to 254, by the version of Python
     "calls": 113,  # spent: 109
     "tasks": 0,
     "timers": 0,
