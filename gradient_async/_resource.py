@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ._call import Terms
 from ._http import Endpoint, RequestOptions
@@ -24,9 +24,8 @@ class AsyncAPIResource:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def _get(self, endpoint: Endpoint[T], options: RequestOptions) -> T:
-        response = await self._transport.request(endpoint, self._transport.terms(options))
-        return self._transport.decoded(endpoint, response)
+    def _get(self, endpoint: Endpoint[T], options: RequestOptions) -> Coroutine[Any, Any, T]:
+        return self._get_on(self._transport.terms(options), endpoint)
 
     def _getter(self, options: RequestOptions) -> Get:
         """Give what sends any number of endpoints with the same options.
