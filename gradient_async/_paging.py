@@ -82,7 +82,7 @@ class PagePlan:
         self._keys: set[Hashable] = set()
         self._totals: list[int] = []
 
-    def add(self, keys: Sequence[Hashable], total: int | None, *, has_next: bool = False) -> None:
+    def add(self, keys: Sequence[Hashable], total: int | None, *, has_next: bool) -> None:
         """Take the page that comes next in order: the keys of its items, and what it tells."""
         self.read += 1
         known = len(self._keys)

@@ -155,28 +155,16 @@ async def test_token_cannot_be_replaced_by_a_header(
     ]
 
 
-BAD_HEADERS: list[tuple[Any, type[Exception], str]] = [
-    ({"X-Team": "a\r\nX-Evil: b"}, ValueError, "X-Team has a character that no header can have"),
-    ({"X-Team": "a\x00"}, ValueError, "X-Team has a character"),
-    ({"X-Team": "\ud800"}, ValueError, "X-Team has a character"),
-    ({"X-Team\r\nX-Evil": "a"}, ValueError, "is no name of a header"),
-    ({"Authorization ": "Bearer other"}, ValueError, "'Authorization ' is no name"),
-    ({"X-Te\u00e4m": "a"}, ValueError, "is no name of a header"),
-    ({"": "a"}, ValueError, "'' is no name of a header"),
-    ({"Content-Length": "5"}, ValueError, "Content-Length cannot be set"),
-    ({"transfer-encoding": "chunked"}, ValueError, "transfer-encoding cannot be set"),
-    ({"HOST": "elsewhere.test"}, ValueError, "HOST cannot be set"),
-    ({"X-Team": 5}, TypeError, "X-Team must be a str, got int"),
-    ({"X-Team": None}, TypeError, "X-Team must be a str, got NoneType"),
-    ({"X-Team": b"a"}, TypeError, "X-Team must be a str, got bytes"),
-    ({5: "a"}, TypeError, "must have str as names, got 5"),
-    ("X-Team: a", TypeError, "must be a mapping, got str"),
-    ([("X-Team", "a")], TypeError, "must be a mapping, got list"),
-    ([], TypeError, "must be a mapping, got list"),
-]
-
-
-@pytest.mark.parametrize(("headers", "error", "problem"), BAD_HEADERS, ids=repr)
+@pytest.mark.parametrize(
+    ("headers", "error", "problem"),
+    [
+        ({"X-Team": "a\r\nX-Evil: b"}, ValueError, "X-Team has a character"),
+        ({"HOST": "elsewhere.test"}, ValueError, "HOST cannot be set"),
+        ({"X-Team": None}, TypeError, "X-Team must be a str, got NoneType"),
+        ([], TypeError, "must be a mapping, got list"),
+    ],
+    ids=repr,
+)
 async def test_headers_that_cannot_be_sent(
     make_client: MakeClient,
     simulator: Simulator,

@@ -23,6 +23,7 @@ from gradient_async._http import (
     Timeout,
     checked_count,
     checked_droplet_id,
+    checked_headers,
     checked_seconds,
     origin,
     paging_query,
@@ -209,6 +210,45 @@ def test_later_queries_win() -> None:
     assert query_string({"a": 1, "b": 2}, None, {"a": 3, "b": None}) == "a=3"
 
 
+BAD_HEADERS: list[tuple[Any, type[Exception], str]] = [
+    ({"X-Team": "a\r\nX-Evil: b"}, ValueError, "X-Team has a character that no header can have"),
+    ({"X-Team": "a\x00"}, ValueError, "X-Team has a character"),
+    ({"X-Team": "\ud800"}, ValueError, "X-Team has a character"),
+    ({"X-Team\r\nX-Evil": "a"}, ValueError, "is no name of a header"),
+    ({"Authorization ": "Bearer other"}, ValueError, "'Authorization ' is no name"),
+    ({"X-Te\u00e4m": "a"}, ValueError, "is no name of a header"),
+    ({"": "a"}, ValueError, "'' is no name of a header"),
+    ({"Content-Length": "5"}, ValueError, "Content-Length cannot be set"),
+    ({"transfer-encoding": "chunked"}, ValueError, "transfer-encoding cannot be set"),
+    ({"HOST": "elsewhere.test"}, ValueError, "HOST cannot be set"),
+    ({"X-Team": 5}, TypeError, "X-Team must be a str, got int"),
+    ({"X-Team": None}, TypeError, "X-Team must be a str, got NoneType"),
+    ({"X-Team": b"a"}, TypeError, "X-Team must be a str, got bytes"),
+    ({5: "a"}, TypeError, "must have str as names, got 5"),
+    ("X-Team: a", TypeError, "must be a mapping, got str"),
+    ([("X-Team", "a")], TypeError, "must be a mapping, got list"),
+    ([], TypeError, "must be a mapping, got list"),
+]
+
+
+@pytest.mark.parametrize(("headers", "error", "problem"), BAD_HEADERS, ids=repr)
+def test_headers_that_cannot_be_sent_are_named(
+    headers: Any, error: type[Exception], problem: str
+) -> None:
+    """The keyword, the header and what is wrong with it are told; its value is not."""
+    with pytest.raises(error, match=rf"^extra_headers:? .*{problem}") as caught:
+        checked_headers("extra_headers", headers)
+    assert "X-Evil: b" not in str(caught.value)
+
+
+def test_headers_that_can_be_sent() -> None:
+    """All else is given back as it is, in a copy; ``None`` is no headers at all."""
+    headers = {"x!#$%&'*+-.^_`|~": "a\tb", "X-Empty": "", "Content-Length-Of-Mine": "\u00e4"}
+    checked = checked_headers("extra_headers", headers)
+    assert (checked, checked is headers) == (headers, False)
+    assert checked_headers("extra_headers", None) == {}
+
+
 def test_headers_are_found_in_any_case() -> None:
     """A header is found however it is written, and only if it is there."""
     headers = Headers({"Retry-After": "29", "X-Request-ID": "r"})
@@ -389,6 +429,17 @@ def test_the_short_limit_has_its_own_wait() -> None:
 def test_a_long_body_is_cut(length: int, shown: str) -> None:
     """A message has at most 120 characters of a body that says nothing else."""
     assert str(answered(500, b"a" * length)).startswith(f"500 {shown!r}".rstrip("."))
+
+
+def test_only_the_beginning_of_a_body_is_looked_at() -> None:
+    """Of one that is mostly empty, a message has what stands in its first 480 bytes."""
+    assert str(answered(500, b"a" + b" " * 479 + b"b")).startswith("500 'a':")
+    assert str(answered(500, b"a" + b" " * 478 + b"b")).startswith("500 'a b':")
+
+
+def test_only_the_full_stop_of_a_message_is_left_out() -> None:
+    """The text that follows goes on in the same sentence."""
+    assert str(answered(400, b'{"message": "No MAX..."}')).startswith("400 No MAX ")
 
 
 def redirect(location: str | None, status: int = 302, url: str = URL) -> str | None:

@@ -99,7 +99,7 @@ def read(server: Server, plan: PagePlan) -> tuple[set[int], bool]:
         while plan.read < plan.last:
             page = server.page(plan.read + 1)
             seen.update(page.items)
-            plan.add(page.items, page.total)
+            plan.add(page.items, page.total, has_next=page.has_next)
         if plan.settled or plan.looks == MAX_LOOKS:
             return seen, plan.settled
         plan.look_again()
@@ -181,6 +181,13 @@ class TestPagePlan:
         server = Server(list(range(count)), per_page=3)
         assert read(server, PagePlan(200)) == (set(range(count)), True)
         assert len(server.asked) == -(-count // 3)
+
+    @pytest.mark.parametrize(("total", "last"), [(0, 1), (1, 1), (2, 1), (3, 2), (5, 3)])
+    def test_the_total_tells_the_last_page(self, total: int, last: int) -> None:
+        """After the first page it is known how many there are, the last one being full or not."""
+        plan = PagePlan(2)
+        plan.add(range(min(total, 2)), total, has_next=False)
+        assert (plan.read, plan.last) == (1, last)
 
     def test_a_server_that_ignores_the_page_number_comes_to_an_end(self) -> None:
         """A page that shows nothing new is the last one."""
