@@ -246,7 +246,7 @@ def test_senseless_limits_are_refused() -> None:
     with pytest.raises(ValueError, match="grace must not be negative"):
         audit_droplet(DAILY, [], now=NOW, grace=-HOUR)
     for policy in (Policy(True), None):
-        with pytest.raises(ValueError, match="give droplet_id"):
+        with pytest.raises(ValueError, match=r"^the policy does not name its Droplet: give drop"):
             audit_droplet(policy, [], now=NOW)
 
 
@@ -256,6 +256,19 @@ def test_grace_makes_the_promise_smaller() -> None:
     assert audit_droplet(DAILY, backups(*ages), now=NOW).finding is Finding.SHORT
     audit = audit_droplet(DAILY, backups(*ages), now=NOW, grace=10 * HOUR)
     assert (audit.finding, audit.kept, audit.promised) == (Finding.OK, 5, 5)
+
+
+def test_without_backups_nothing_is_promised() -> None:
+    """There is no first backup to count from: how many there should be is not known."""
+    audit = audit_droplet(DAILY, [], now=NOW)
+    assert (audit.kept, audit.promised) == (0, None)
+
+
+def test_a_retention_of_one_interval_promises_none_within_it() -> None:
+    """The only backup may have gone while the next one is late, where that is old enough."""
+    weekly = attrs.evolve(DAILY, backup_policy=DropletBackupPolicy(2, "weekly", 7, "MON", 4))
+    audit = audit_droplet(weekly, backups(8 * 24), now=NOW, max_age=30 * DAY)
+    assert (audit.finding, audit.kept, audit.promised) == (Finding.OK, 0, 0)
 
 
 def test_the_ends_of_retention_and_grace_belong_to_them() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, timedelta
-from typing import Any, get_args
+from typing import Any, TypeAlias, get_args
 
 import attrs
 import pytest
@@ -11,7 +13,7 @@ import pytest
 from gradient_async import AsyncGradient, Gradient
 from gradient_async._fleet import PlanChoice
 from gradient_async.audit import Finding, FleetAudit, audit_account, audit_account_blocking
-from gradient_async.errors import AuthenticationError, DeadlineExceededError
+from gradient_async.errors import AuthenticationError, DeadlineExceededError, RateLimitError
 from gradient_async.testing import Fault, Fleet, Simulator
 from gradient_async.types import DropletBackups
 
@@ -34,6 +36,26 @@ def found(account: Fleet, fleet: FleetAudit) -> dict[int, int]:
     assert counts[Finding.DISABLED] == 5
     assert counts[Finding.ERROR] == counts[Finding.UNKNOWN_PLAN] == 0
     return {audit.droplet_id: audit.count for audit in fleet}
+
+
+def awaited(simulator: Simulator, *args: Any, **options: Any) -> FleetAudit:
+    """Audit through the asynchronous client."""
+
+    async def audit() -> FleetAudit:
+        async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
+            return await audit_account(client, *args, **options)
+
+    return asyncio.run(audit())
+
+
+def blocking(simulator: Simulator, *args: Any, **options: Any) -> FleetAudit:
+    """Audit through the blocking client."""
+    with Gradient(simulator.token, base_url=simulator.url) as client:
+        return audit_account_blocking(client, *args, **options)
+
+
+Audit: TypeAlias = Callable[..., FleetAudit]
+BOTH = pytest.mark.parametrize("audit", [awaited, blocking])
 
 
 async def test_account_through_the_asynchronous_client(simulator: Simulator) -> None:
@@ -85,22 +107,21 @@ async def test_the_plan_changes_no_finding(simulator: Simulator) -> None:
     assert len(gpus(account)) < len(own) < 2 * len(gpus(account))  # the plans did differ
 
 
-async def test_a_part_of_the_account(simulator: Simulator) -> None:
+@BOTH
+def test_a_part_of_the_account(audit: Audit) -> None:
     """A type and a tag choose Droplets of the account; those that are not chosen are no finding."""
-    droplets = simulator.fleet.droplets
-    others = {number for number in droplets if number not in gpus(simulator.fleet)}
-    tagged = {number for number, droplet in droplets.items() if "env:prod" in droplet.tags}
-    async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
-        choices: list[tuple[set[int], dict[str, Any]]] = [
-            (others, {"type": "droplets"}),
-            (tagged, {"tag_name": "env:prod"}),
-        ]
+    account = Fleet.generate(40)
+    others = account.droplets.keys() - set(gpus(account))
+    tagged = {number for number, droplet in account.droplets.items() if "env:prod" in droplet.tags}
+    choices: list[tuple[set[int], dict[str, Any]]] = [
+        (others, {"type": "droplets"}),
+        (tagged, {"tag_name": "env:prod"}),
+    ]
+    with Simulator(account) as simulator:
         for expected, choice in choices:
-            fleet = await audit_account(client, now=simulator.fleet.now, **choice)
+            fleet = audit(simulator, now=account.now, **choice)
             assert {audit.droplet_id for audit in fleet} == expected
             assert not fleet.counts[Finding.ERROR]
-        with pytest.raises(ValueError, match="give no droplet_ids"):
-            await audit_account(client, [1], tag_name="env:prod")
 
 
 async def test_an_account_without_droplets() -> None:
@@ -112,18 +133,19 @@ async def test_an_account_without_droplets() -> None:
     assert (len(fleet), fleet.coverage, totals) == (0, None, [0])
 
 
-def test_options_of_the_blocking_client() -> None:
-    """They are those of the asynchronous one, and mean the same."""
+@BOTH
+@pytest.mark.parametrize("named", [True, False], ids=["named", "account"])
+def test_options_of_an_audit(audit: Audit, *, named: bool) -> None:
+    """They hold for Droplets that are named and for those of the account."""
     account = Fleet.generate(12)
     totals: list[int] = []
     results: list[DropletBackups] = []
-    with (
-        Simulator(account) as simulator,
-        Gradient(simulator.token, base_url=simulator.url) as client,
-    ):
-        fleet = audit_account_blocking(
-            client,
-            list(account.droplets)[:5],
+    chosen = gpus(account)[:5] if named else gpus(account)
+    with Simulator(account) as simulator:
+        fleet = audit(
+            simulator,
+            chosen if named else None,
+            plan="auto" if named else "per_droplet",
             now=account.now,
             max_age=HOUR,
             grace=2 * HOUR,
@@ -132,23 +154,49 @@ def test_options_of_the_blocking_client() -> None:
             on_result=results.append,
         )
         assert simulator.max_in_flight == 1
-    assert (fleet.max_age, fleet.grace) == (HOUR, 2 * HOUR)
-    assert (totals, len(fleet)) == ([5], 5)
-    assert {result.droplet_id for result in results} == set(list(account.droplets)[:5])
+    assert (fleet.now, fleet.max_age, fleet.grace) == (account.now, HOUR, 2 * HOUR)
+    assert (totals, len(fleet)) == ([len(chosen)], len(chosen))
+    assert sorted(result.droplet_id for result in results) == sorted(chosen)
 
 
-def test_the_blocking_client_when_the_deadline_passes() -> None:
-    """The Droplets that were not reached in time are errors here, too, and now is now."""
+@BOTH
+@pytest.mark.parametrize("named", [True, False], ids=["named", "account"])
+def test_droplets_that_a_deadline_leaves(audit: Audit, *, named: bool) -> None:
+    """Those that were not reached in time are errors that say so; the others are judged, now."""
     account = Fleet.generate(12)
-    with (
-        Simulator(account, limits=[(5, 3600.0)]) as simulator,
-        Gradient(simulator.token, base_url=simulator.url) as client,
-    ):
-        fleet = audit_account_blocking(client, plan="per_droplet", concurrency=1, deadline=1.0)
+    with Simulator(account, limits=[(5, 3600.0)]) as simulator:
+        fleet = audit(
+            simulator,
+            gpus(account) if named else None,
+            plan="auto" if named else "per_droplet",
+            concurrency=1,
+            deadline=1.0,
+        )
     late = fleet.with_findings({Finding.ERROR})
     assert 0 < len(late) < len(fleet) == len(gpus(account))
     assert all("deadline of 1 s" in audit.reason for audit in late)
     assert fleet.now.tzinfo is UTC
+
+
+@BOTH
+def test_policies_that_would_come_after_the_deadline(audit: Audit) -> None:
+    """They are not waited for: without them nothing can be judged."""
+    with Simulator(Fleet.generate(12), limits=[(5, 3600.0)]) as simulator:
+        with Gradient(simulator.token, base_url=simulator.url) as client:
+            for _ in range(5):
+                client.gpu_droplets.backups.list_policies()
+        with pytest.raises(RateLimitError):
+            audit(simulator, deadline=1.0)
+
+
+@BOTH
+def test_a_choice_beside_named_droplets(audit: Audit) -> None:
+    """Droplets that are named are all that is asked about: a choice from the account is refused."""
+    with Simulator(Fleet()) as simulator:
+        for choice in ({"type": "gpus"}, {"tag_name": "env:prod"}, {"plan": "joined"}):
+            with pytest.raises(ValueError, match=r"^type, tag_name and plan .* no droplet_ids$"):
+                audit(simulator, [1], **choice)
+        assert not simulator.requests
 
 
 async def test_account_of_chosen_droplets(simulator: Simulator) -> None:
@@ -160,19 +208,6 @@ async def test_account_of_chosen_droplets(simulator: Simulator) -> None:
     assert [audit.finding for audit in fleet] == [Finding.ERROR, Finding.OK, Finding.OK]
     assert fleet.audits[0].error is not None
     assert len(simulator.requests) == 4
-
-
-async def test_account_when_the_deadline_passes() -> None:
-    """Droplets that were not reached in time are errors that say so; the others are judged."""
-    account = Fleet.generate(12)
-    with Simulator(account, limits=[(5, 3600.0)]) as simulator:
-        async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
-            fleet = await audit_account(
-                client, now=account.now, plan="per_droplet", concurrency=1, deadline=1.0
-            )
-    late = fleet.with_findings({Finding.ERROR})
-    assert 0 < len(late) < len(fleet) == len(gpus(account))
-    assert all("deadline of 1 s" in audit.reason for audit in late)
 
 
 async def test_account_when_the_deadline_passes_too_early() -> None:

@@ -206,7 +206,8 @@ class _Evidence:
     def give_up(self, error: DeadlineExceededError) -> None:
         """Take the Droplets without an answer for failed, if it is known which they are."""
         self.start()
-        if len(self._results) + len(error.missing) < (self._fan_out.total or 1):
+        total = self._fan_out.total
+        if total is None or len(self._results) + len(error.missing) < total:
             raise error
         for droplet_id in error.missing:
             late = DeadlineExceededError(deadline=error.deadline, missing=(droplet_id,))
