@@ -5,10 +5,13 @@ Everything is imported where it is used: a process loads no other client than it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
+    AsyncExitStack,
     asynccontextmanager,
     contextmanager,
 )
@@ -24,6 +27,7 @@ GRADIENT_HTTPX = "gradient on httpx"
 PYDO = "pydo.aio"
 GRADIENT_SYNC = "gradient, sync"
 REQUESTS = "requests"
+THREADS = "gradient_async, awaited by run_coroutine_threadsafe"
 
 Ask: TypeAlias = Callable[[int, int], Any]
 """Asks for the backups of a Droplet, at most so many to the page."""
@@ -132,6 +136,27 @@ def ours_sync(url: str) -> Iterator[Ask]:
 
 
 @contextmanager
+def ours_across_threads(url: str) -> Iterator[Ask]:
+    """`AsyncGradient` on a loop in another thread: what no client with such a loop goes below."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def wait_for(work: Coroutine[Any, Any, Any]) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    side = AsyncExitStack()
+    ask = wait_for(side.enter_async_context(ours(url)))
+    try:
+        yield lambda droplet_id, per_page: wait_for(ask(droplet_id, per_page))
+    finally:
+        wait_for(side.aclose())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@contextmanager
 def gradient_sync(url: str) -> Iterator[Ask]:
     """The retired official SDK."""
     from gradient import Gradient
@@ -170,4 +195,5 @@ SYNC_SIDES: dict[str, SyncSide] = {
     GRADIENT_SYNC: gradient_sync,
     "pydo, sync": pydo_sync,
     REQUESTS: requests_session,
+    THREADS: ours_across_threads,
 }

@@ -63,6 +63,11 @@ class Column:
             return median(a / b for a, b in zip(ours, theirs, strict=True))
         return self.median(side) / self.median(base)
 
+    def difference(self, side: str, base: str) -> float:
+        """Give the median of what one side takes above another, round by round."""
+        ours, theirs = self.samples[side], self.samples[base]
+        return median(a - b for a, b in zip(ours, theirs, strict=True))
+
 
 @attrs.frozen
 class Table:

@@ -220,13 +220,13 @@ async def test_waiting_for_a_connection_is_no_timeout(
     simulator: Simulator, droplet_id: int, limit: int, limit_per_host: int
 ) -> None:
     """Requests queue for the connections of a small session without using up their own time."""
-    simulator.faults.add(Fault.delay(0.05), times=None)
+    simulator.faults.add(Fault.delay(0.1), times=None)
     connector = aiohttp.TCPConnector(limit=limit, limit_per_host=limit_per_host)
     async with aiohttp.ClientSession(connector=connector) as session:
-        client = client_of(simulator, session=session, timeout=0.3, max_retries=0)
-        calls = [client.gpu_droplets.backups.list(droplet_id) for _ in range(20)]
+        client = client_of(simulator, session=session, timeout=1.2, max_retries=0)
+        calls = [client.gpu_droplets.backups.list(droplet_id) for _ in range(30)]
         pages = await asyncio.gather(*calls)
-    assert len(pages) == 20
+    assert len(pages) == 30
     assert simulator.connections == 2
     assert simulator.max_in_flight == 2
 

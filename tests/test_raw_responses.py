@@ -239,8 +239,8 @@ async def test_body_that_stalls(
     """It ends in a timeout, however it is read."""
     simulator.faults.add(Fault.hold("body"))
     streaming = async_client.gpu_droplets.backups.with_streaming_response
-    async with streaming.list(droplet_id, timeout=0.2) as response:
-        with pytest.raises(errors.APITimeoutError, match=r"no answer within 0\.2 s"):
+    async with streaming.list(droplet_id, timeout=0.5) as response:
+        with pytest.raises(errors.APITimeoutError, match=r"no answer within 0\.5 s"):
             await read(response)
     await simulator.wait_for(lambda s: s.in_flight == 0)
 
