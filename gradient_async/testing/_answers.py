@@ -58,7 +58,7 @@ def error_answer(status: int, request_id: str, message: str | None = None) -> An
     identifier, usual = ERRORS.get(status, ("error", f"HTTP status {status}"))
     body: dict[str, Any] = {
         "id": identifier,
-        "message": message or usual,
+        "message": usual if message is None else message,
         "request_id": request_id,
     }
     return Answer(status, encode_json(body))

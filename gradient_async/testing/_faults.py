@@ -137,7 +137,7 @@ class Fault:
             content_type: Value of `Content-Type`.
             encoding: Value of `Content-Encoding`; the body is not encoded by it.
         """
-        headers = {"content-encoding": encoding} if encoding else {}
+        headers = {} if encoding is None else {"content-encoding": encoding}
 
         async def _act(exchange: Exchange) -> web.StreamResponse:
             return exchange.send(Answer(status, content, content_type), headers)

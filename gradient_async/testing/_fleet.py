@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias, TypeVar
 import attrs
 
 from gradient_async.testing import _generate
+from gradient_async.testing._generate import FIRST_IMAGE_ID
 from gradient_async.testing._records import (
     EPOCH,
     SimulatedBackup,
@@ -163,11 +164,15 @@ class Fleet:
         """
         with self.edit() as droplets:
             droplet = droplets[droplet_id]
-            droplet.next_backup_window = next_backup_window if plan else None
-            retention = retention_period_days or self._retention(plan)
-            droplet.backup_policy = policy_record(plan, hour, weekday, retention) if plan else None
+            if plan is None:
+                droplet.backup_policy = droplet.next_backup_window = None
+                return
+            if retention_period_days is None:
+                retention_period_days = self._retention(plan)
+            droplet.backup_policy = policy_record(plan, hour, weekday, retention_period_days)
+            droplet.next_backup_window = next_backup_window
 
-    def _retention(self, plan: str | None) -> int:
+    def _retention(self, plan: str) -> int:
         known = {
             policy["name"]: policy["retention_period_days"] for policy in self.supported_policies
         }
@@ -198,7 +203,9 @@ class Fleet:
             droplet = droplets[droplet_id]
             when = created_at or self.now
             backup = make_backup(droplet, when, size_gigabytes, identifier=self.next_id())
-            backup.type, backup.name = type, name or backup.name
+            backup.type = type
+            if name is not None:
+                backup.name = name
             droplet.backups.append(backup)
             droplet.backups.sort(key=by_age)
             self._hidden.update((listing, backup.id) for listing in self._lagging)
@@ -218,10 +225,8 @@ class Fleet:
     def next_id(self) -> int:
         """An image ID that is higher than all others in the account."""
         with self._lock:
-            if not self._last_id:
-                ids = [backup.id for backup in (*self.images, *self._all_backups())]
-                self._last_id = max(ids, default=150_000_000)
-            self._last_id += 1
+            ids = (backup.id for backup in (*self.images, *self._all_backups()))
+            self._last_id = 1 + max(self._last_id, max(ids, default=FIRST_IMAGE_ID))
             return self._last_id
 
     def hide(self, backup_id: int, *listings: Listing) -> None:

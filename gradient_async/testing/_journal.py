@@ -100,7 +100,7 @@ class Journal:
         """Put a request into the log; the oldest fall out when it is twice its size."""
         self.entries.append(entry)
         if len(self.entries) > 2 * self.log_size:
-            del self.entries[: -self.log_size]
+            del self.entries[: len(self.entries) - self.log_size]
 
     def reset(self) -> None:
         """Empty the log and set the counters back."""

@@ -1,5 +1,6 @@
 """One page of a listing: which part of it, and the links to the other pages."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ T = TypeVar("T")
 
 DEFAULT_PER_PAGE = 20
 MAX_PER_PAGE = 200
+WHOLE = re.compile(r"-?[0-9]{1,9}")
 
 
 @attrs.frozen
@@ -88,9 +90,9 @@ def _whole(
     text = query.get(name)
     if text is None:
         return default
-    value = int(text) if text.lstrip("-").isdecimal() and len(text) < 10 else None
-    if value is None:
+    if not WHOLE.fullmatch(text):
         raise Problem(422, f"{name} must be a whole number.")
+    value = int(text)
     if clamp:
         return max(1, min(value, maximum or value))
     if value < 1 or (maximum and value > maximum):

@@ -112,7 +112,7 @@ def by_age(backup: SimulatedBackup) -> tuple[datetime, int]:
 
 def policy_record(plan: str, hour: int, weekday: str | None, retention: int) -> dict[str, Any]:
     """A backup policy as the API sends it; without `weekday` where the plan has none."""
-    day = {"weekday": weekday} if weekday else {}
+    day = {} if weekday is None else {"weekday": weekday}
     return {
         "plan": plan,
         **day,

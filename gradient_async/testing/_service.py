@@ -175,6 +175,9 @@ class Service:
         except (asyncio.CancelledError, ConnectionResetError):
             self.journal.cancelled += self.serving and not exchange.hung_up
             raise asyncio.CancelledError from None  # a reset would be logged as an error of ours
+        except Exception as error:
+            exchange.log(error.status if isinstance(error, web.HTTPException) else 500)
+            raise
         finally:
             exchange.log(0)
             self.journal.leave(connection)
@@ -226,7 +229,7 @@ class Service:
         if target is None:
             if len(self._targets) >= MAX_TARGETS:
                 self._targets.clear()
-            target = self._targets[raw] = Target(request.path, dict(request.query))
+            target = self._targets[raw] = Target(request.path, dict(request.query.items()))
         return target
 
     def usual(self, exchange: Exchange) -> Answer:

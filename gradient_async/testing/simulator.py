@@ -167,7 +167,7 @@ class Simulator:
         listener = Listener(server, *self._address)
         self._url = await listener.start()
         self._listener = listener
-        self._service.open(self._link_origin or self._url)
+        self._service.open(self._url if self._link_origin is None else self._link_origin)
 
     async def stop(self) -> None:
         """Cut all connections and stop listening, at once; nothing happens if not running."""
@@ -261,9 +261,7 @@ class Simulator:
             self._listener.server.drop(set(self._journal.busy) if idle_only else set())
 
     def _on_loop(self, action: Callable[[], None]) -> None:
-        if self._loop is None or self._listener is None:
-            return
-        if _running_loop() is self._loop:
+        if self._loop is None or self._listener is None or _running_loop() is self._loop:
             action()
         else:
             self._loop.call_soon_threadsafe(action)
@@ -334,10 +332,9 @@ class ServerThread:
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator
-        self._ready: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._serve()), name="gradient-simulator", daemon=True
-        )
+        self._ready = concurrent.futures.Future[None]()
+        self._stopping = concurrent.futures.Future[None]()
+        self._thread = threading.Thread(target=self._run, name="gradient-simulator", daemon=True)
 
     def start(self) -> None:
         """Start the thread and wait until the simulator listens; raises what prevents it."""
@@ -345,25 +342,25 @@ class ServerThread:
         try:
             self._ready.result()
         except BaseException:
-            self._thread.join()
+            self.stop()
             raise
 
     def stop(self) -> None:
         """Stop the simulator and wait for the end of the thread."""
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        self._stopping.set_result(None)
         self._thread.join()
 
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
+    def _run(self) -> None:
         try:
-            await self._simulator.start()
+            with asyncio.Runner() as runner:  # makes its loop before there is anything to await
+                runner.run(self._serve())
         except BaseException as error:
             self._ready.set_exception(error)
-            return
-        self._ready.set_result(None)
-        await self._stopping.wait()
-        await self._simulator.stop()
+
+    async def _serve(self) -> None:
+        async with self._simulator:
+            self._ready.set_result(None)
+            await asyncio.wrap_future(self._stopping)
 
 
 def run_forever(

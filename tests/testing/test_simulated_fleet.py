@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -115,6 +116,21 @@ def test_a_policy_takes_what_the_plan_supports() -> None:
     assert droplet.backup_policy is None
 
 
+def test_a_falsy_value_is_a_value() -> None:
+    """No days of retention, and a plan, weekday and name without text, are kept as given."""
+    fleet = Fleet()
+    droplet = fleet.add_droplet()
+    fleet.set_policy(droplet.id, "", weekday="", retention_period_days=0)
+    assert droplet.backup_policy == {
+        "plan": "",
+        "weekday": "",
+        "hour": 0,
+        "window_length_hours": 4,
+        "retention_period_days": 0,
+    }
+    assert fleet.add_backup(droplet.id, name="").name == ""
+
+
 def test_added_backups_get_new_ids_and_their_place() -> None:
     """A backup is put where its age belongs, with an ID that nothing else has."""
     fleet = Fleet.generate(1)
@@ -125,6 +141,19 @@ def test_added_backups_get_new_ids_and_their_place() -> None:
     assert [droplet.backups[0], droplet.backups[-1]] == [oldest, newest]
     assert not {oldest.id, newest.id} & ids
     assert newest.name == "mine"
+
+
+def test_new_ids_are_higher_than_those_set_by_hand() -> None:
+    """A backup put into a record by hand keeps its ID to itself, and so does a deleted one."""
+    fleet = Fleet()
+    droplet = fleet.add_droplet()
+    first = fleet.add_backup(droplet.id)
+    with fleet.edit():
+        droplet.backups.append(attrs.evolve(first, id=first.id + 1))
+    newest = fleet.add_backup(droplet.id)
+    assert newest.id > first.id + 1
+    fleet.delete_backup(droplet.id, newest.id)
+    assert fleet.next_id() > newest.id
 
 
 def test_unknown_ids_are_key_errors() -> None:

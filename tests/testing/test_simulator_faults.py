@@ -32,6 +32,16 @@ async def test_any_status_can_be_sent(fleet: Fleet, caller: Caller, code: int) -
     assert "ratelimit-remaining" in replies[0].headers
 
 
+async def test_texts_may_be_empty(fleet: Fleet, caller: Caller) -> None:
+    """A message and an encoding without text are sent as they are."""
+    async with Simulator(fleet) as simulator:
+        simulator.faults.add(Fault.status(500, message=""))
+        simulator.faults.add(Fault.body(b"{}", encoding=""))
+        error, body = [await caller.get(simulator, POLICIES) for _ in range(2)]
+    assert error.json["message"] == ""
+    assert body.headers["content-encoding"] == ""
+
+
 async def test_a_proxy_answers_with_html(fleet: Fleet, caller: Caller) -> None:
     """HTML pages and bodies of one's own replace the error body."""
     async with Simulator(fleet) as simulator:
@@ -189,6 +199,24 @@ async def test_a_callback_can_answer(fleet: Fleet, caller: Caller) -> None:
         simulator.faults.add(Fault.callback(lambda request: web.json_response([], status=418)))
         assert (await caller.get(simulator, POLICIES)).status == 418
         assert simulator.requests[-1].status == 418
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(ValueError("a mistake"), 500), (web.HTTPNotFound(), 404)]
+)
+async def test_a_callback_that_fails_is_logged_with_what_is_sent(
+    fleet: Fleet, caller: Caller, error: Exception, status: int
+) -> None:
+    """An error of a callback is a 500, one of aiohttp's has its own status; the log shows it."""
+
+    def fail(request: web.BaseRequest) -> None:
+        """Raise the error."""
+        raise error
+
+    async with Simulator(fleet) as simulator:
+        simulator.faults.add(Fault.callback(fail))
+        assert (await caller.get(simulator, POLICIES)).status == status
+        assert simulator.requests[-1].status == status
 
 
 async def test_a_connection_can_die_after_its_answer(fleet: Fleet, caller: Caller) -> None:

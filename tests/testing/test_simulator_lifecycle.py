@@ -55,6 +55,13 @@ async def test_the_log_is_bounded(fleet: Fleet, backups_path: str, caller: Calle
         assert simulator.received == 20
 
 
+async def test_the_log_may_be_empty(fleet: Fleet, backups_path: str, caller: Caller) -> None:
+    """A log of no requests keeps none."""
+    async with Simulator(fleet, log_size=0) as simulator:
+        await caller.get(simulator, backups_path)
+        assert (simulator.requests, simulator.received) == ([], 1)
+
+
 async def test_connections_and_concurrency_are_counted(
     fleet: Fleet, backups_path: str, caller: Caller
 ) -> None:
@@ -179,6 +186,59 @@ def test_a_thread_that_cannot_listen_says_so(fleet: Fleet) -> None:
             second.__enter__()
     with second:
         assert second.url == first.url
+
+
+CANNOT_BEGIN = """
+import os, resource, threading
+from gradient_async.testing import Fleet, Simulator
+
+simulator = Simulator(Fleet())
+usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+free = os.open(os.devnull, os.O_RDONLY)
+os.close(free)
+resource.setrlimit(resource.RLIMIT_NOFILE, (free, usual[1]))
+try:
+    with simulator:
+        pass
+except OSError as error:
+    print(error.strerror)
+assert threading.active_count() == 1
+resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+with simulator:
+    print(simulator.url.startswith("http://127.0.0.1:"))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
+def test_a_thread_that_cannot_have_a_loop_says_so() -> None:
+    """Without a file descriptor left `with` raises at once and leaves no thread; later it works."""
+    result = subprocess.run(
+        [sys.executable, "-c", CANNOT_BEGIN],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert result.stdout == "Too many open files\nTrue\n", result.stderr
+
+
+class Interrupted(Simulator):
+    """Ctrl-C comes before it listens."""
+
+    async def start(self) -> None:
+        """Send the signal, and begin when the main thread is about to leave."""
+        assert self._thread is not None
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        await asyncio.wrap_future(self._thread._stopping)
+        await super().start()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_ctrl_c_ends_a_start(fleet: Fleet) -> None:
+    """An interrupt while a thread is being started ends the thread, too."""
+    with pytest.raises(KeyboardInterrupt):
+        Interrupted(fleet).__enter__()
+    assert not [t for t in threading.enumerate() if t.name == "gradient-simulator"]
 
 
 async def test_starting_twice_is_refused_and_stopping_twice_is_not(fleet: Fleet) -> None:

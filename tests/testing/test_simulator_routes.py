@@ -83,6 +83,15 @@ async def test_following_next_visits_everything_once(
         ({"links": "missing"}, None),
         ({"links": "empty"}, {"pages": {}}),
         (
+            {"link_origin": ""},
+            {
+                "pages": {
+                    "next": "/v2/droplets/backups/policies?page=2",
+                    "last": "/v2/droplets/backups/policies?page=2",
+                }
+            },
+        ),
+        (
             {"links": "trailing_slash", "link_origin": "http://api.example.com"},
             {
                 "pages": {
@@ -102,8 +111,19 @@ async def test_links_come_in_other_forms(
     assert reply.json.get("links") == links
 
 
+async def test_the_last_value_of_a_parameter_counts(
+    fleet: Fleet, backups_path: str, caller: Caller
+) -> None:
+    """Of a parameter that is given twice the answer and the log take the last value."""
+    async with Simulator(fleet) as simulator:
+        reply = await caller.get(simulator, f"{backups_path}?per_page=1&per_page=2")
+        assert simulator.requests[0].query == {"per_page": "2"}
+    assert len(reply.json["backups"]) == 2
+
+
 @pytest.mark.parametrize(
-    "query", ["page=0", "page=-1", "page=x", "page=", "per_page=0", "per_page=201", "page=1.5"]
+    "query",
+    ["page=0", "page=-1", "page=x", "page=", "per_page=0", "per_page=201", "page=1.5", "page=--5"],
 )
 async def test_pages_out_of_range_are_refused(
     fleet: Fleet, backups_path: str, caller: Caller, query: str
@@ -317,6 +337,29 @@ async def test_a_full_window_rejects(fleet: Fleet, backups_path: str, caller: Ca
     assert rejected.headers["ratelimit-remaining"] == "0"
     assert later.status == 200
     assert later.headers["ratelimit-reset"] == "1013"
+
+
+async def test_limits_can_be_used_up_at_any_time(
+    fleet: Fleet, backups_path: str, caller: Caller
+) -> None:
+    """What is spent before the start and between two runs counts as what is spent while it runs."""
+    simulator = Simulator(fleet, limits=[(4, 60.0)], clock=lambda: 1_000.0)
+    simulator.spend(2)
+    async with simulator:
+        first = await caller.get(simulator, backups_path)
+    simulator.spend()
+    async with simulator:
+        second = await caller.get(simulator, backups_path)
+    assert (first.status, first.headers["ratelimit-remaining"]) == (200, "1")
+    assert second.status == 429
+
+
+async def test_nothing_happens_to_what_is_not_there(fleet: Fleet) -> None:
+    """With no request held and no connection open there is nothing to release and to drop."""
+    simulator = Simulator(fleet)
+    simulator.release()
+    simulator.drop_connections(idle_only=False)
+    assert (simulator.held, simulator.connections, simulator.open_connections) == (0, 0, 0)
 
 
 async def test_the_hour_names_no_time(fleet: Fleet, backups_path: str, caller: Caller) -> None:
