@@ -120,7 +120,7 @@ class Call:
         sent: The tries that were sent.
         failures: Those of them that are counted against ``max_retries``.
         repeated: Whether the last try was repeated at once, as its connection had been closed.
-        refusal: The last answer 429.
+        refusal: The answer 429 that it is waiting for.
     """
 
     def __init__(self, endpoint: Endpoint[Any], terms: Terms) -> None:

@@ -135,7 +135,7 @@ class FleetReader(IdSource):
     async def _read_join(self, images: Page[Image] | None) -> _Join:
         wanted = {number for droplet in self._known.values() for number in droplet.backup_ids or ()}
         join = _Join(wanted)
-        await asyncio.gather(
+        await _together(
             _read_into(join.add_image, self._images.listing(images)), self._read_policies(join)
         )
         return join
@@ -173,6 +173,17 @@ class _Join:
 
     def backups_of(self, droplet: Droplet) -> list[Backup] | None:
         return joined_backups(droplet, self._backups, self.policies)
+
+
+async def _together(*works: Coroutine[Any, Any, object]) -> None:
+    """Await all at once; when one fails or the wait is cancelled, end the others first."""
+    tasks = [asyncio.ensure_future(work) for work in works]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def _total(page: Page[Any]) -> int:

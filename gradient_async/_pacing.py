@@ -162,6 +162,14 @@ class Pacer:
             self._send_away(now, opens_at, [w for w in self._waiting if w.give_up_at < opens_at])
             self._serve(now)
 
+    def closed_since(self, sent_at: float) -> bool:
+        """Tell whether a 429 has closed the gate after a request was started."""
+        return self._schedule.opens_at > sent_at
+
+    def closed_for(self) -> float:
+        """Give the seconds until the gate opens."""
+        return max(0.0, self._schedule.opens_at - self._clock())
+
     def give_back(self) -> None:
         """Take back a start that led to no request on the wire."""
         with self._lock:
@@ -177,7 +185,7 @@ class Pacer:
     def _too_long(self, wait: float, kind: LimitKind) -> RateLimitError:
         newest = self._newest
         return RateLimitError(
-            f"the rate limit of the token allows no more requests for {wait:.1f} s",
+            "the rate limit of the token allows no more requests",
             response=None,
             retry_after=wait,
             limit=newest.limit,

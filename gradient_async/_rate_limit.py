@@ -63,12 +63,27 @@ def ideal_seconds(requests: int, rate_limit: RateLimit | None) -> float:
         >>> ideal_seconds(5001, RateLimit())
         3600.0
     """
-    windows = () if rate_limit is None else rate_limit.windows
-    sent: list[float] = []
-    for number in range(requests):
-        waits = [sent[number - limit] + span for limit, span in windows if number >= limit]
-        sent.append(max(waits, default=0.0))
-    return sent[-1] if sent else 0.0
+    if rate_limit is None or requests < 1:
+        return 0.0
+    windows = sorted(rate_limit.windows, key=lambda window: window[1] / window[0])
+    return _longest_wait(requests - 1, windows)
+
+
+def _longest_wait(before: int, windows: list[tuple[int, float]]) -> float:
+    """Give the longest row of spans that so many earlier requests fill, one limit for each span.
+
+    Args:
+        before: The number of the earlier requests.
+        windows: The slowest one last: as many spans of another one as it has requests are never
+            longer than spans of its own, so that fewer of them have to be tried.
+    """
+    (limit, span), *slower = windows
+    if not slower:
+        return before // limit * span
+    most = min(before // limit, slower[-1][0] - 1)
+    return max(
+        count * span + _longest_wait(before - count * limit, slower) for count in range(most + 1)
+    )
 
 
 @attrs.frozen

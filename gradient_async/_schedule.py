@@ -202,14 +202,17 @@ class Schedule:
             self._refusals += 1
             if self._refusals > 1:
                 pause = max(pause, backoff(self._refusals - 1, 0.0, longest=LONGEST_BACKOFF))
-            self.opens_at = now + pause + self._random() * min(SPREAD * pause, LONGEST_SPREAD)
-            self._refusal_kind = "hourly" if limits.retry_after is None else "burst"
+            self._close(now + pause + self._random() * min(SPREAD * pause, LONGEST_SPREAD), limits)
         elif now + pause > self.opens_at + 1:
-            self.opens_at = now + pause
+            self._close(now + pause, limits)
         window = self._refusing_window(limits)
         if window is not None:
             own = window.own(now, self.running)
             window.see_others(window.limit - own, self.opens_at)
+
+    def _close(self, opens_at: float, limits: RateLimitHeaders) -> None:
+        self.opens_at = opens_at
+        self._refusal_kind = "hourly" if limits.retry_after is None else "burst"
 
     def _refusing_window(self, limits: RateLimitHeaders) -> _Window | None:
         """Give the window that a 429 is about: only the short one's has ``retry-after``.

@@ -128,14 +128,7 @@ class Transport:
 
     async def _send(self, call: Call, here: LoopConnections) -> Exchange:
         """Send one try, as soon as it may be sent, and wait for the headers of its answer."""
-        sent_at = self.pacer.start_at_once()
-        if sent_at is None:
-            sent_at = await self._wait_for_rate_limit(call)
-        try:
-            await here.slots.acquire()
-        except BaseException:
-            self.pacer.give_back()
-            raise
+        sent_at = await self._take_place(call, here)
         call.sent += 1
         started = time.monotonic()
         deadline = here.deadlines.after(call.terms.timeout.total)
@@ -157,13 +150,33 @@ class Transport:
             self.pacer.finish(sent_at, limits)
         return Exchange(raw, here, call, deadline, started)
 
+    async def _take_place(self, call: Call, here: LoopConnections) -> float:
+        """Wait for the rate limit, then for a connection, and give the time of the start.
+
+        Where a 429 has closed the gate in the meantime, that is waited for, too.
+        """
+        while True:
+            sent_at = self.pacer.start_at_once()
+            if sent_at is None:
+                sent_at = await self._wait_for_rate_limit(call)
+            call.refusal = None
+            try:
+                await here.slots.acquire()
+            except BaseException:
+                self.pacer.give_back()
+                raise
+            if not self.pacer.closed_since(sent_at):
+                return sent_at
+            here.slots.release()
+            self.pacer.give_back()
+
     async def _wait_for_rate_limit(self, call: Call) -> float:
         """Wait until a try may be sent; what is waited is taken off the patience of the call."""
         asked_at = time.monotonic()
         try:
             sent_at = await self.pacer.start(call.patience)
-        except RateLimitError as error:
-            error = call.refusal or error
+        except RateLimitError as refused:
+            error = call.refusal or refused
             error.request, error.droplet_id = call.failed_request(), call.droplet_id
             error.attempts = call.sent
             raise error from None
@@ -186,6 +199,8 @@ class Transport:
         limits = RateLimitHeaders(response.headers, time.time())
         error = status_error(response, limits, call.droplet_id)
         if isinstance(error, RateLimitError):
+            if error.retry_after is None:
+                error.retry_after = self.pacer.closed_for()
             if call.terms.max_retries == 0 and call.patience is not None:
                 raise error
             call.refusal = error

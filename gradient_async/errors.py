@@ -113,7 +113,7 @@ class DeadlineExceededError(GradientError, TimeoutError):
 
 
 class IncompleteListingError(GradientError):
-    """The pages of a listing do not add up to its total, also at a second look.
+    """The pages of a listing do not add up to its total, also when they are looked at again.
 
     Attributes:
         path: The path of the listing.
@@ -165,7 +165,7 @@ class APIError(GradientError):
 
     Attributes:
         message: What went wrong, in one line.
-        request: The method and URL, or ``None`` when nothing was sent.
+        request: The method and URL, also of a request that was not sent; ``None`` outside a call.
         body: The decoded JSON of the answer; its text where it is no JSON; ``None`` without one.
         droplet_id: The Droplet that the request was about, if it was about one.
         attempts: How many times the request was sent.
@@ -193,9 +193,13 @@ class APIError(GradientError):
 
     def __str__(self) -> str:
         """Give the message, what to do next, and the request it is about."""
-        parts = [f"{self.message}: {self.hint}" if self.hint else self.message]
+        advice = self._advice()
+        said = f"{self.message}: {advice}" if advice else self.message
         about = ", ".join(self._about())
-        return f"{parts[0]} ({about})" if about else parts[0]
+        return f"{said} ({about})" if about else said
+
+    def _advice(self) -> str:
+        return self.hint
 
     def _about(self) -> list[str]:
         about = []
@@ -290,9 +294,9 @@ class AuthenticationError(APIStatusError):
 
 
 class PermissionDeniedError(APIStatusError):
-    """403: the token lacks the scope."""
+    """403: the token lacks a scope."""
 
-    hint = "the token needs the scope `droplet:read`"
+    hint = "the token needs the scope `droplet:read`, and `tag:read` to choose by `tag_name`"
 
 
 class NotFoundError(APIStatusError):
@@ -313,7 +317,7 @@ class RateLimitError(APIStatusError):
     """429: the token's rate limit is used up for longer than the call may wait.
 
     Attributes:
-        retry_after: Seconds to wait before it makes sense to ask again.
+        retry_after: Seconds to wait before it makes sense to ask again; a client always names them.
         limit: The number of requests that the API names as the limit, if it names one.
         remaining: The number of requests that it says are left.
         reset_at: When the oldest counted request expires.
@@ -345,6 +349,11 @@ class RateLimitError(APIStatusError):
     def status_code(self) -> int:
         """429, also where the client's own pacing refused to send."""
         return 429
+
+    def _advice(self) -> str:
+        if self.retry_after is None:
+            return self.hint
+        return self.hint.replace("`retry_after` seconds", f"{self.retry_after:.1f} s")
 
 
 class InternalServerError(APIStatusError):

@@ -622,6 +622,18 @@ class TestRun:
         with pytest.raises(errors.AuthenticationError):
             await collect(async_client.gpu_droplets.backups.list_fleet(plan=plan))
 
+    async def test_a_listing_does_not_outlive_the_run(self, fleet: Fleet) -> None:
+        """When one listing ends the run, the other one that is read beside it ends with it."""
+        with Simulator(fleet) as simulator:
+            hold = simulator.faults.add(Fault.hold(), path="/policies$")
+            simulator.faults.add(Fault.status(401), path="/images$", query={"page": 2})
+            async with far_client(simulator) as client:
+                with pytest.raises(errors.AuthenticationError):
+                    async with client.gpu_droplets.backups.list_fleet(plan="joined") as results:
+                        await collect(results)
+                assert asyncio.all_tasks() == {asyncio.current_task()}
+            assert hold.hits == 1
+
     async def test_blocking(
         self, make_client: MakeClient, kind: Kind, simulator: Simulator
     ) -> None:

@@ -346,6 +346,19 @@ def test_dates_go_by_the_clock_of_the_server() -> None:
     assert limits(1_000.0, date="yesterday", ratelimit_reset="900").reset_in == -100.0
 
 
+@pytest.mark.parametrize("zone", ["GMT", "+0000", "-0000", "UT", ""])
+def test_dates_without_another_zone_are_in_gmt(zone: str) -> None:
+    """HTTP has no other, so one that is left out is that one."""
+    text = f"Thu, 01 Jan 1970 00:17:10 {zone}"
+    assert limits(1_000.0, retry_after=text).retry_after == 30.0
+
+
+def test_dates_in_another_zone_are_read_there() -> None:
+    """HTTP forbids them, but what is meant is clear."""
+    read = limits(1_000.0, retry_after="Thu, 01 Jan 1970 02:17:10 +0200")
+    assert read.retry_after == 30.0
+
+
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone of a process cannot be set")
 def test_dates_are_those_of_greenwich(monkeypatch: pytest.MonkeyPatch) -> None:
     """The time zone of the machine changes nothing."""

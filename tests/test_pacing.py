@@ -103,7 +103,7 @@ class TestPacer:
         pacer = Pacer(RateLimit(((1, 60.0), (9, HOUR))), clock)
         said = headers(limit=9, remaining=8, reset=int(EPOCH) + 5)
         pacer.finish(await pacer.start(None), said)
-        with pytest.raises(RateLimitError, match=r"no more requests for 60\.0 s") as caught:
+        with pytest.raises(RateLimitError, match=r"no more requests: wait 60\.0 s") as caught:
             await pacer.start(50.0)
         error = caught.value
         assert (error.retry_after, error.limit, error.remaining) == (60.0, 9, 8)

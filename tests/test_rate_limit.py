@@ -53,3 +53,9 @@ def test_ideal_seconds_are_those_of_a_server_without_distance(
     world.run()
     assert max(client.started, default=0.0) == pytest.approx(ideal_seconds(requests, rate_limit))
     assert ideal_seconds(requests, None) == 0.0
+
+
+def test_ideal_seconds_of_any_number() -> None:
+    """A number that a server makes up takes no longer to work out than another."""
+    assert ideal_seconds(10**18 + 1, RateLimit()) == 10**18 / 5000 * 3600
+    assert ideal_seconds(10**18, None) == 0.0

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import aiohttp
 import pytest
 from async_helpers import assert_idle, collect, nothing_left
 
@@ -191,6 +192,23 @@ class TestRefused:
             await asyncio.gather(*calls, *ask(client, ids[1:]))
         assert statuses(simulator) == {429: 1, 200: 60}
 
+    @server(limits=None)
+    @pytest.mark.parametrize("rate_limit", [RateLimit(), None], ids=["windows", "no windows"])
+    async def test_those_that_queue_for_a_connection_see_that_the_gate_was_closed(
+        self, simulator: Simulator, ids: list[int], rate_limit: RateLimit | None
+    ) -> None:
+        """Of sixty requests over two connections, the two that were under way collect a 429."""
+        simulator.faults.add(Fault.rate_limited("3600"), times=None)
+        connector = aiohttp.TCPConnector(limit=2)
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            a_client(simulator, rate_limit=rate_limit, session=session) as client,
+        ):
+            ended = await asyncio.gather(*ask(client, ids), return_exceptions=True)
+            assert client.rate_limit.waiting == 0
+        assert [type(error) for error in ended] == [RateLimitError] * 60
+        assert statuses(simulator) == {429: 2}
+
     @server(limits=FAST, hour_style=True)
     @pytest.mark.parametrize("rate_limit", [RateLimit(), None], ids=["windows", "no windows"])
     async def test_a_limit_that_is_lower_than_the_client_believes(
@@ -296,6 +314,20 @@ class TestPatience:
         assert caught.value.retry_after == pytest.approx(300.0, abs=60.0)
         assert (caught.value.attempts, caught.value.droplet_id) == (0, ids[1])
         assert client.rate_limit.waiting == 0
+
+    @server(limits=((20, 60.0),), hour_style=True, reset_in_past=True)
+    @pytest.mark.parametrize("max_retries", [0, 2])
+    async def test_an_error_always_says_how_long(
+        self, make_client: MakeClient, simulator: Simulator, ids: list[int], max_retries: int
+    ) -> None:
+        """Where the answer names no moment, `retry_after` is what the client would have waited."""
+        simulator.spend(20)
+        client = make_client(max_retries=max_retries, max_rate_limit_wait=0.1)
+        with pytest.raises(RateLimitError, match=r"wait 0\.\d s, or raise") as caught:
+            await client.backups.list(ids[0])
+        assert caught.value.response is not None
+        assert 0 < caught.value.retry_after <= 0.6
+        assert client.rate_limit.paused_until is not None
 
     @server(limits=None)
     async def test_a_shorter_wait_is_waited_for(self, simulator: Simulator, ids: list[int]) -> None:

@@ -173,6 +173,16 @@ class TestScheduleRefused:
         schedule.refuse(0.1, 0.0, headers(retry_after=30))
         assert schedule.opens_at == pytest.approx(30.1)
 
+    def test_the_refusal_that_moves_the_opening_names_the_limit(self) -> None:
+        """A gate that the hour's limit holds closed longer than the minute's is the hour's."""
+        schedule = schedule_of((50, 2.0))
+        assert schedule.start(0.0)
+        assert schedule.start(0.0)
+        schedule.refuse(0.1, 0.0, headers(retry_after=5))
+        assert schedule.kind_at(0.1, 0) == "burst"
+        schedule.refuse(0.1, 0.0, headers(reset=int(EPOCH) + 600))
+        assert schedule.kind_at(0.1, 0) == "hourly"
+
     def test_late_answers_that_differ_by_rounding_are_not_heard(self) -> None:
         """Pauses are whole seconds, so one that is longer by a second may name the same moment."""
         schedule = schedule_of((50, 2.0))
