@@ -10,13 +10,15 @@ Example:
     (100, 1)
 """
 
-from gradient_async.testing._faults import Fault, FaultRule, Faults
-from gradient_async.testing._fleet import Fleet
-from gradient_async.testing._journal import LoggedRequest
-from gradient_async.testing._limits import SlidingLimits
-from gradient_async.testing._records import DropletSize, SimulatedBackup, SimulatedDroplet
-from gradient_async.testing._routes import ALL_SCOPES
-from gradient_async.testing.simulator import Simulator, run_forever
+from __future__ import annotations
+
+from ._account import Fleet
+from ._faults import Fault, FaultRule, Faults
+from ._journal import LoggedRequest
+from ._limits import SlidingLimits
+from ._records import DropletSize, SimulatedBackup, SimulatedDroplet
+from ._routes import ALL_SCOPES
+from .simulator import Simulator, run_forever
 
 __all__ = [
     "ALL_SCOPES",

@@ -1,9 +1,13 @@
 """What the simulator answers with: a status, a JSON body, the API's error bodies."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import attrs
 import msgspec
+
+__all__ = ["Refusal", "SimulatedAnswer", "encode_json", "error_answer", "html_answer"]
 
 encode_json = msgspec.json.Encoder().encode
 
@@ -24,7 +28,7 @@ ERRORS = {
 }
 
 
-class Problem(Exception):
+class Refusal(Exception):
     """An error answer of the API.
 
     Args:
@@ -39,7 +43,7 @@ class Problem(Exception):
 
 
 @attrs.frozen
-class Answer:
+class SimulatedAnswer:
     """One answer of the API before it is sent.
 
     Attributes:
@@ -53,7 +57,7 @@ class Answer:
     content_type: str = "application/json; charset=utf-8"
 
 
-def error_answer(status: int, request_id: str, message: str | None = None) -> Answer:
+def error_answer(status: int, request_id: str, message: str | None = None) -> SimulatedAnswer:
     """The API's error body for `status`."""
     identifier, usual = ERRORS.get(status, ("error", f"HTTP status {status}"))
     body: dict[str, Any] = {
@@ -61,11 +65,11 @@ def error_answer(status: int, request_id: str, message: str | None = None) -> An
         "message": usual if message is None else message,
         "request_id": request_id,
     }
-    return Answer(status, encode_json(body))
+    return SimulatedAnswer(status, encode_json(body))
 
 
-def html_answer(status: int) -> Answer:
+def html_answer(status: int) -> SimulatedAnswer:
     """The page of a proxy that stands in front of the API."""
     title = f"{status} {ERRORS.get(status, ('', 'Error'))[0].replace('_', ' ').title()}".strip()
     page = f"<html>\r\n<head><title>{title}</title></head>\r\n<body><h1>{title}</h1></body></html>"
-    return Answer(status, page.encode(), "text/html; charset=UTF-8")
+    return SimulatedAnswer(status, page.encode(), "text/html; charset=UTF-8")

@@ -1,5 +1,7 @@
 """Faults: what can go wrong with an answer, and the rules that say when it does."""
 
+from __future__ import annotations
+
 import asyncio
 import inspect
 import random
@@ -15,25 +17,29 @@ from typing import Literal, Protocol, TypeAlias
 import attrs
 from aiohttp import web
 
-from gradient_async.testing._answers import Answer, error_answer, html_answer
+from ._answers import SimulatedAnswer, error_answer, html_answer
+
+__all__ = ["Action", "Fault", "FaultRule", "Faults", "OpenExchange"]
 
 GZIP = zlib.MAX_WBITS | 16  # zlib's way of asking for gzip's framing
 JSON = "application/json; charset=utf-8"
 Stage: TypeAlias = Literal["request", "in_headers", "headers", "body"]
 
 
-class Exchange(Protocol):
+class OpenExchange(Protocol):
     """A request that is being answered, as faults see it."""
 
     request: web.BaseRequest
     headers: dict[str, str]
     request_id: str
 
-    def usual(self) -> Answer:
+    def usual(self) -> SimulatedAnswer:
         """What would be answered without the fault."""
         ...
 
-    def send(self, answer: Answer, headers: Mapping[str, str] | None = None) -> web.Response:
+    def send(
+        self, answer: SimulatedAnswer, headers: Mapping[str, str] | None = None
+    ) -> web.Response:
         """Log the answer and make the response for it."""
         ...
 
@@ -50,8 +56,8 @@ class Exchange(Protocol):
         ...
 
 
-Action: TypeAlias = Callable[[Exchange], Awaitable[web.StreamResponse | None]]
-Hook: TypeAlias = Callable[
+Action: TypeAlias = Callable[[OpenExchange], Awaitable[web.StreamResponse | None]]
+Responder: TypeAlias = Callable[
     [web.BaseRequest], "web.StreamResponse | Awaitable[web.StreamResponse | None] | None"
 ]
 
@@ -77,7 +83,7 @@ class Fault:
         headers: Mapping[str, str] | None = None,
         html: bool = False,
         message: str | None = None,
-    ) -> "Fault":
+    ) -> Fault:
         """Answer with a status.
 
         Args:
@@ -88,12 +94,12 @@ class Fault:
             message: Message in the API's error body.
         """
 
-        async def _act(exchange: Exchange) -> web.StreamResponse:
+        async def _act(exchange: OpenExchange) -> web.StreamResponse:
             answer = error_answer(code, exchange.request_id, message)
             if html:
                 answer = html_answer(code)
             if body is not None:
-                answer = Answer(code, body, answer.content_type)
+                answer = SimulatedAnswer(code, body, answer.content_type)
             return exchange.send(answer, headers)
 
         return cls(f"status {code}", _act)
@@ -105,7 +111,7 @@ class Fault:
         *,
         reset: float | str | None = None,
         remaining: int = 0,
-    ) -> "Fault":
+    ) -> Fault:
         """Answer 429.
 
         Args:
@@ -128,7 +134,7 @@ class Fault:
         status: int = 200,
         content_type: str = JSON,
         encoding: str | None = None,
-    ) -> "Fault":
+    ) -> Fault:
         """Answer with these bytes.
 
         Args:
@@ -139,56 +145,56 @@ class Fault:
         """
         headers = {} if encoding is None else {"content-encoding": encoding}
 
-        async def _act(exchange: Exchange) -> web.StreamResponse:
-            return exchange.send(Answer(status, content, content_type), headers)
+        async def _act(exchange: OpenExchange) -> web.StreamResponse:
+            return exchange.send(SimulatedAnswer(status, content, content_type), headers)
 
         return cls(f"body of {len(content)} bytes", _act)
 
     @classmethod
-    def raw(cls, data: bytes, *, reset: bool = False) -> "Fault":
+    def raw(cls, data: bytes, *, reset: bool = False) -> Fault:
         """Send these bytes past the HTTP layer, status line and all, and close the connection."""
 
-        async def _act(exchange: Exchange) -> None:
+        async def _act(exchange: OpenExchange) -> None:
             exchange.log(0)
             await cut(exchange, data, reset=reset)
 
         return cls(f"{len(data)} raw bytes", _act)
 
     @classmethod
-    def nested(cls, depth: int = 100_000, opening: bytes = b"[") -> "Fault":
+    def nested(cls, depth: int = 100_000, opening: bytes = b"[") -> Fault:
         """Answer 200 with JSON that is `depth` levels deep and never closed."""
         return attrs.evolve(cls.body(opening * depth), name=f"nested {depth} deep")
 
     @classmethod
-    def gzip_bomb(cls, size: int = 64 * 1024 * 1024) -> "Fault":
+    def gzip_bomb(cls, size: int = 64 * 1024 * 1024) -> Fault:
         """Answer 200 with a small body that decompresses to `size` bytes of valid JSON."""
         bomb = cls.body(compressed_blank(size), encoding="gzip")
         return attrs.evolve(bomb, name=f"gzip bomb of {size} bytes")
 
     @classmethod
-    def redirect(cls, to: str | None = None, status: int = 302) -> "Fault":
+    def redirect(cls, to: str | None = None, status: int = 302) -> Fault:
         """Redirect to a URL or path, by default to the request's own: a circle."""
 
-        async def _act(exchange: Exchange) -> web.StreamResponse:
+        async def _act(exchange: OpenExchange) -> web.StreamResponse:
             location = exchange.request.raw_path if to is None else to
-            return exchange.send(Answer(status, b""), {"location": location})
+            return exchange.send(SimulatedAnswer(status, b""), {"location": location})
 
         return cls(f"redirect {status}", _act)
 
     @classmethod
-    def delay(cls, seconds: float) -> "Fault":
+    def delay(cls, seconds: float) -> Fault:
         """Wait, then go on as usual."""
 
-        async def _act(exchange: Exchange) -> None:
+        async def _act(exchange: OpenExchange) -> None:
             await asyncio.sleep(seconds)
 
         return cls(f"delay of {seconds} s", _act)
 
     @classmethod
-    def callback(cls, hook: Hook) -> "Fault":
+    def callback(cls, hook: Responder) -> Fault:
         """Ask a function or coroutine function: its response, or None to go on as usual."""
 
-        async def _act(exchange: Exchange) -> web.StreamResponse | None:
+        async def _act(exchange: OpenExchange) -> web.StreamResponse | None:
             result = hook(exchange.request)
             response = await result if inspect.isawaitable(result) else result
             if response is not None:
@@ -198,7 +204,7 @@ class Fault:
         return cls("callback", _act)
 
     @classmethod
-    def drop(cls, at: Stage = "request", *, reset: bool = True) -> "Fault":
+    def drop(cls, at: Stage = "request", *, reset: bool = True) -> Fault:
         """Cut the connection.
 
         Args:
@@ -207,7 +213,7 @@ class Fault:
             reset: End with a TCP reset; otherwise with an orderly close (FIN).
         """
 
-        async def _act(exchange: Exchange) -> None:
+        async def _act(exchange: OpenExchange) -> None:
             answer = exchange.usual()
             sent = raw_answer(exchange, answer, part=at)
             exchange.log(answer.status if at in {"headers", "body"} else 0)
@@ -216,10 +222,10 @@ class Fault:
         return cls(f"drop at {at}", _act)
 
     @classmethod
-    def short_body(cls, missing: int = 1) -> "Fault":
+    def short_body(cls, missing: int = 1) -> Fault:
         """Send `missing` bytes less than the content length says, then close."""
 
-        async def _act(exchange: Exchange) -> None:
+        async def _act(exchange: OpenExchange) -> None:
             answer = exchange.usual()
             sent = raw_answer(exchange, answer)
             exchange.log(answer.status)
@@ -228,10 +234,10 @@ class Fault:
         return cls("short body", _act)
 
     @classmethod
-    def broken_chunks(cls, *, reset: bool = False) -> "Fault":
+    def broken_chunks(cls, *, reset: bool = False) -> Fault:
         """Send a chunked body without its end, then close."""
 
-        async def _act(exchange: Exchange) -> None:
+        async def _act(exchange: OpenExchange) -> None:
             answer = exchange.usual()
             half = answer.body[: len(answer.body) // 2]
             framing = {"transfer-encoding": "chunked"}
@@ -242,10 +248,10 @@ class Fault:
         return cls("broken chunks", _act)
 
     @classmethod
-    def flood_headers(cls, count: int = 1, size: int = 64 * 1024) -> "Fault":
+    def flood_headers(cls, count: int = 1, size: int = 64 * 1024) -> Fault:
         """Send `count` headers of `size` bytes each before the usual ones, then close."""
 
-        async def _act(exchange: Exchange) -> None:
+        async def _act(exchange: OpenExchange) -> None:
             answer = exchange.usual()
             many = {f"x-flood-{number}": "x" * size for number in range(count)}
             exchange.log(answer.status)
@@ -254,7 +260,7 @@ class Fault:
         return cls(f"{count} headers of {size} bytes", _act)
 
     @classmethod
-    def hold(cls, at: Literal["request", "headers", "body"] = "request") -> "Fault":
+    def hold(cls, at: Literal["request", "headers", "body"] = "request") -> Fault:
         """Stall until the simulator's `release()` is called, then go on as usual.
 
         Args:
@@ -262,7 +268,7 @@ class Fault:
                 middle of the body.
         """
 
-        async def _act(exchange: Exchange) -> web.StreamResponse | None:
+        async def _act(exchange: OpenExchange) -> web.StreamResponse | None:
             if at == "request":
                 await exchange.hold()
                 return None
@@ -277,10 +283,10 @@ class Fault:
         return cls(f"hold at {at}", _act)
 
     @classmethod
-    def drip(cls, chunk: int = 1, interval: float = 0.05) -> "Fault":
+    def drip(cls, chunk: int = 1, interval: float = 0.05) -> Fault:
         """Send the usual body `chunk` bytes at a time, `interval` seconds apart."""
 
-        async def _act(exchange: Exchange) -> web.StreamResponse:
+        async def _act(exchange: OpenExchange) -> web.StreamResponse:
             answer = exchange.usual()
             response = await begin(exchange, answer)
             for start in range(0, len(answer.body), chunk):
@@ -291,10 +297,10 @@ class Fault:
         return cls("drip", _act)
 
     @classmethod
-    def close_after(cls) -> "Fault":
+    def close_after(cls) -> Fault:
         """Answer as usual with the connection kept alive, then close it all the same."""
 
-        async def _act(exchange: Exchange) -> None:
+        async def _act(exchange: OpenExchange) -> None:
             answer = exchange.usual()
             exchange.log(answer.status)
             await cut(exchange, raw_answer(exchange, answer), reset=False)
@@ -302,7 +308,7 @@ class Fault:
         return cls("close after", _act)
 
 
-async def begin(exchange: Exchange, answer: Answer) -> web.StreamResponse:
+async def begin(exchange: OpenExchange, answer: SimulatedAnswer) -> web.StreamResponse:
     """Send the headers of `answer`; the body is the caller's to write."""
     headers = {**exchange.headers, "Content-Type": answer.content_type}
     response = web.StreamResponse(status=answer.status, headers=headers)
@@ -312,7 +318,7 @@ async def begin(exchange: Exchange, answer: Answer) -> web.StreamResponse:
     return response
 
 
-def raw_head(exchange: Exchange, answer: Answer, headers: Mapping[str, str]) -> bytes:
+def raw_head(exchange: OpenExchange, answer: SimulatedAnswer, headers: Mapping[str, str]) -> bytes:
     """The status line and headers of `answer` as bytes."""
     fields = {"content-type": answer.content_type, **exchange.headers, **headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
@@ -321,8 +327,8 @@ def raw_head(exchange: Exchange, answer: Answer, headers: Mapping[str, str]) -> 
 
 
 def raw_answer(
-    exchange: Exchange,
-    answer: Answer,
+    exchange: OpenExchange,
+    answer: SimulatedAnswer,
     *,
     extra: Mapping[str, str] | None = None,
     part: Stage | None = None,
@@ -337,7 +343,7 @@ def raw_answer(
     return head + answer.body[:end]
 
 
-async def cut(exchange: Exchange, sent: bytes, *, reset: bool) -> None:
+async def cut(exchange: OpenExchange, sent: bytes, *, reset: bool) -> None:
     """Send bytes past the HTTP layer and end the connection; never returns."""
     transport = exchange.request.transport
     if transport is not None:

@@ -1,5 +1,7 @@
 """What the simulator remembers: the log, the counters, held requests, and who waits for them."""
 
+from __future__ import annotations
+
 import asyncio
 import concurrent.futures
 from collections import deque
@@ -7,6 +9,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import attrs
+
+__all__ = ["Journal", "LoggedRequest", "Watcher"]
 
 
 @attrs.frozen

@@ -1,10 +1,14 @@
 """The token's sliding request windows, as pure arithmetic on a clock that is passed in."""
 
+from __future__ import annotations
+
 import math
 from collections import deque
 from collections.abc import Iterable
 
 import attrs
+
+__all__ = ["SlidingLimits", "Verdict"]
 
 
 @attrs.define

@@ -1,5 +1,7 @@
 """One page of a listing: which part of it, and the links to the other pages."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
@@ -7,7 +9,9 @@ from urllib.parse import urlencode
 
 import attrs
 
-from gradient_async.testing._answers import Problem
+from ._answers import Refusal
+
+__all__ = ["LinkStyle", "PageRequest", "PageRules", "page_body"]
 
 LinkStyle: TypeAlias = Literal["full", "missing", "empty", "trailing_slash"]
 T = TypeVar("T")
@@ -51,8 +55,8 @@ class PageRequest:
     size: int
 
     @classmethod
-    def parse(cls, path: str, query: Mapping[str, str], *, clamp: bool) -> "PageRequest":
-        """Read `page` and `per_page` from a query; a Problem (422) where they are no good."""
+    def parse(cls, path: str, query: Mapping[str, str], *, clamp: bool) -> PageRequest:
+        """Read `page` and `per_page` from a query; a Refusal (422) where they are no good."""
         number = _whole(query, "page", 1, None, clamp)
         size = _whole(query, "per_page", DEFAULT_PER_PAGE, MAX_PER_PAGE, clamp)
         return cls(path, query, number, size)
@@ -91,12 +95,12 @@ def _whole(
     if text is None:
         return default
     if not WHOLE.fullmatch(text):
-        raise Problem(422, f"{name} must be a whole number.")
+        raise Refusal(422, f"{name} must be a whole number.")
     value = int(text)
     if clamp:
         return max(1, min(value, maximum or value))
     if value < 1 or (maximum and value > maximum):
-        raise Problem(422, f"{name} is out of range.")
+        raise Refusal(422, f"{name} is out of range.")
     return value
 
 

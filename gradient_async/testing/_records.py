@@ -1,10 +1,27 @@
 """The records of a simulated account, with the API's field names."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import attrs
+
+__all__ = [
+    "DEFAULT_SIZE",
+    "EPOCH",
+    "WEEKDAYS",
+    "WINDOW_HOURS",
+    "WINDOW_LENGTH",
+    "DropletSize",
+    "SimulatedBackup",
+    "SimulatedDroplet",
+    "by_age",
+    "default_supported_policies",
+    "make_backup",
+    "policy_record",
+]
 
 EPOCH = datetime(2026, 9, 1, 13, 30, tzinfo=UTC)
 WINDOW_HOURS = (0, 4, 8, 12, 16, 20)

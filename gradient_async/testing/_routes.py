@@ -1,22 +1,26 @@
 """The endpoints: one function each, and one line each in `ROUTES`."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 
-from gradient_async.testing._answers import Answer, Problem, encode_json
-from gradient_async.testing._fleet import Fleet
-from gradient_async.testing._pages import PageRequest, PageRules, page_body
-from gradient_async.testing._records import SimulatedBackup, SimulatedDroplet
+from ._account import Fleet
+from ._answers import Refusal, SimulatedAnswer, encode_json
+from ._pages import PageRequest, PageRules, page_body
+from ._records import SimulatedBackup, SimulatedDroplet
+
+__all__ = ["ALL_SCOPES", "answer_call"]
 
 ALL_SCOPES = frozenset({"droplet:read", "image:read", "tag:read", "block_storage:read", "vpc:read"})
 
 
 @attrs.frozen
-class Call:
+class MatchedCall:
     """One request that was matched to an endpoint.
 
     Attributes:
@@ -37,10 +41,10 @@ class Call:
 
     @property
     def droplet(self) -> SimulatedDroplet:
-        """The Droplet in the path; a Problem (404) if the account has none such."""
+        """The Droplet in the path; a Refusal (404) if the account has none such."""
         droplet = self.fleet.droplets.get(self.droplet_id or 0)
         if droplet is None:
-            raise Problem(404)
+            raise Refusal(404)
         return droplet
 
     def page(
@@ -54,55 +58,55 @@ class Call:
         return page_body(name, items, request, self.rules, render)
 
     def choice(self, name: str, *allowed: str) -> str | None:
-        """A parameter that takes one of a few values; a Problem (422) for another one."""
+        """A parameter that takes one of a few values; a Refusal (422) for another one."""
         value = self.query.get(name)
         if value is not None and value not in allowed:
-            raise Problem(422, f"{name} must be one of: {', '.join(allowed)}.")
+            raise Refusal(422, f"{name} must be one of: {', '.join(allowed)}.")
         return value
 
 
-def list_backups(call: Call) -> dict[str, Any]:
+def list_backups(call: MatchedCall) -> dict[str, Any]:
     """The backups of one Droplet, oldest first."""
     return call.page("backups", call.fleet.visible_backups(call.droplet, "backups"))
 
 
-def retrieve_policy(call: Call) -> dict[str, Any]:
+def retrieve_policy(call: MatchedCall) -> dict[str, Any]:
     """The backup policy of one Droplet."""
     return {"policy": policy_of(call.droplet)}
 
 
-def list_policies(call: Call) -> dict[str, Any]:
+def list_policies(call: MatchedCall) -> dict[str, Any]:
     """The backup policies of all Droplets, keyed by the ID as a string."""
     droplets = call.fleet.select("policies", lambda droplet: True)
     return call.page("policies", droplets, lambda page: {str(d.id): policy_of(d) for d in page})
 
 
-def list_supported_policies(call: Call) -> dict[str, Any]:
+def list_supported_policies(call: MatchedCall) -> dict[str, Any]:
     """The plans that the account supports."""
     return {"supported_policies": call.fleet.supported_policies}
 
 
-def retrieve_droplet(call: Call) -> dict[str, Any]:
+def retrieve_droplet(call: MatchedCall) -> dict[str, Any]:
     """One Droplet."""
     return {"droplet": droplet_record(call, call.droplet)}
 
 
-def list_droplets(call: Call) -> dict[str, Any]:
+def list_droplets(call: MatchedCall) -> dict[str, Any]:
     """The Droplets of one type (by default without GPUs), of a tag, or of a name."""
     droplets = _of_tag(call) if "tag_name" in call.query else _of_type(call)
     return call.page("droplets", droplets, lambda page: [droplet_record(call, d) for d in page])
 
 
-def _of_tag(call: Call) -> list[SimulatedDroplet]:
+def _of_tag(call: MatchedCall) -> list[SimulatedDroplet]:
     tag = call.query["tag_name"]
     if "type" in call.query or "name" in call.query:
-        raise Problem(422, "tag_name cannot be combined with type or name.")
+        raise Refusal(422, "tag_name cannot be combined with type or name.")
     if "tag:read" not in call.scopes:
-        raise Problem(403)
+        raise Refusal(403)
     return call.fleet.select(("tag", tag), lambda droplet: tag in droplet.tags)
 
 
-def _of_type(call: Call) -> list[SimulatedDroplet]:
+def _of_type(call: MatchedCall) -> list[SimulatedDroplet]:
     gpu = call.choice("type", "droplets", "gpus") == "gpus"
     name = call.query.get("name")
     if name is None:
@@ -113,7 +117,7 @@ def _of_type(call: Call) -> list[SimulatedDroplet]:
     )
 
 
-def list_images(call: Call) -> dict[str, Any]:
+def list_images(call: MatchedCall) -> dict[str, Any]:
     """The account's private images; public ones (none are simulated) without `private=true`."""
     kind = call.choice("type", "distribution", "application")
     private = call.choice("private", "true", "false") == "true"
@@ -151,7 +155,7 @@ def image_record(image: SimulatedBackup) -> dict[str, Any]:
     }
 
 
-def droplet_record(call: Call, droplet: SimulatedDroplet) -> dict[str, Any]:
+def droplet_record(call: MatchedCall, droplet: SimulatedDroplet) -> dict[str, Any]:
     """A Droplet as the API sends it, without the members that the token's scopes leave out."""
     features = ["backups"] if droplet.backup_policy else []
     record: dict[str, Any] = {
@@ -178,7 +182,7 @@ def droplet_record(call: Call, droplet: SimulatedDroplet) -> dict[str, Any]:
     return record
 
 
-def _scoped_members(call: Call, droplet: SimulatedDroplet) -> dict[str, dict[str, Any]]:
+def _scoped_members(call: MatchedCall, droplet: SimulatedDroplet) -> dict[str, dict[str, Any]]:
     backups = call.fleet.visible_backups(droplet, "droplets")
     image = {"id": 110_391_971, "name": "AI/ML Ready", "type": "base", "public": True}
     return {
@@ -234,9 +238,6 @@ def _hardware(droplet: SimulatedDroplet) -> dict[str, Any]:
     return {"disk_info": [disk, scratch], "gpu_info": gpu}
 
 
-Endpoint: TypeAlias = Callable[[Call], dict[str, Any]]
-
-
 @attrs.frozen
 class Route:
     """An endpoint, its path and the scope that it needs.
@@ -248,7 +249,7 @@ class Route:
     """
 
     path: str
-    endpoint: Endpoint
+    endpoint: Callable[[MatchedCall], dict[str, Any]]
     scope: str = "droplet:read"
     pattern: re.Pattern[str] = attrs.field(init=False, repr=False)
 
@@ -274,18 +275,18 @@ def answer_call(
     query: Mapping[str, str],
     scopes: frozenset[str],
     rules: PageRules,
-) -> Answer:
+) -> SimulatedAnswer:
     """The API's answer to an authenticated GET request.
 
     Raises:
-        Problem: For an error answer.
+        Refusal: For an error answer.
     """
     for route in ROUTES:
         if match := route.pattern.fullmatch(path):
             if route.scope not in scopes:
-                raise Problem(403)
+                raise Refusal(403)
             droplet_id = match.groupdict().get("droplet_id")
             number = int(droplet_id) if droplet_id else None
-            call = Call(fleet, path, query, number, scopes, rules)
-            return Answer(200, encode_json(route.endpoint(call)))
-    raise Problem(404)
+            call = MatchedCall(fleet, path, query, number, scopes, rules)
+            return SimulatedAnswer(200, encode_json(route.endpoint(call)))
+    raise Refusal(404)

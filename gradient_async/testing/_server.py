@@ -1,5 +1,7 @@
 """The TCP side: connections are counted, numbered and closed without waiting."""
 
+from __future__ import annotations
+
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
@@ -7,6 +9,8 @@ from contextlib import suppress
 from typing import TypeAlias
 
 from aiohttp import web
+
+__all__ = ["CountingServer", "Listener"]
 
 CLOSING_TURNS = 10  # of the loop: accept, connect, cut, cancel the handler, and some to spare
 

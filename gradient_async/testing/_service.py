@@ -1,5 +1,7 @@
 """From a request to its response: limits, faults, authentication, the cached answer."""
 
+from __future__ import annotations
+
 import asyncio
 import random
 import time
@@ -8,13 +10,15 @@ from collections.abc import Callable, Mapping
 import attrs
 from aiohttp import web
 
-from gradient_async.testing._answers import Answer, Problem, error_answer
-from gradient_async.testing._faults import Faults
-from gradient_async.testing._fleet import Fleet
-from gradient_async.testing._journal import Journal, LoggedRequest
-from gradient_async.testing._limits import SlidingLimits, Verdict
-from gradient_async.testing._pages import PageRules
-from gradient_async.testing._routes import answer_call
+from ._account import Fleet
+from ._answers import Refusal, SimulatedAnswer, error_answer
+from ._faults import Faults
+from ._journal import Journal, LoggedRequest
+from ._limits import SlidingLimits, Verdict
+from ._pages import PageRules
+from ._routes import answer_call
+
+__all__ = ["Hook", "Service"]
 
 HOUR = 3600.0
 MAX_TARGETS = 10_000
@@ -38,10 +42,10 @@ class Target:
     path: str
     query: dict[str, str]
     version: int = -1
-    answer: Answer | None = None
+    answer: SimulatedAnswer | None = None
 
 
-class Exchange:
+class ServedExchange:
     """One request on its way through the service; what faults act on.
 
     Attributes:
@@ -66,7 +70,7 @@ class Exchange:
     )
 
     def __init__(
-        self, service: "Service", request: web.BaseRequest, connection: int, number: int
+        self, service: Service, request: web.BaseRequest, connection: int, number: int
     ) -> None:
         self._at = time.monotonic()
         self._connection = connection
@@ -77,11 +81,13 @@ class Exchange:
         self.target = service.target(request)
         self.logged = self.hung_up = False
 
-    def usual(self) -> Answer:
+    def usual(self) -> SimulatedAnswer:
         """What the API would answer."""
         return self._service.usual(self)
 
-    def send(self, answer: Answer, headers: Mapping[str, str] | None = None) -> web.Response:
+    def send(
+        self, answer: SimulatedAnswer, headers: Mapping[str, str] | None = None
+    ) -> web.Response:
         """Log the answer and make the response for it."""
         self.log(answer.status)
         fields = {**self.headers, "Content-Type": answer.content_type, **(headers or {})}
@@ -169,7 +175,7 @@ class Service:
 
     async def handle(self, request: web.BaseRequest, connection: int) -> web.StreamResponse:
         """Answer a request that came on the connection with this number."""
-        exchange = Exchange(self, request, connection, self.journal.arrive(connection))
+        exchange = ServedExchange(self, request, connection, self.journal.arrive(connection))
         try:
             return await self._respond(exchange)
         except (asyncio.CancelledError, ConnectionResetError):
@@ -182,7 +188,7 @@ class Service:
             exchange.log(0)
             self.journal.leave(connection)
 
-    async def _respond(self, exchange: Exchange) -> web.StreamResponse:
+    async def _respond(self, exchange: ServedExchange) -> web.StreamResponse:
         for hook in self.hooks:
             hook(exchange.request)
         verdict = self._judge(exchange)
@@ -200,7 +206,7 @@ class Service:
     def _authorized(self, request: web.BaseRequest) -> bool:
         return request.headers.get("Authorization") == f"Bearer {self.token}"
 
-    def _judge(self, exchange: Exchange) -> Verdict:
+    def _judge(self, exchange: ServedExchange) -> Verdict:
         now = self.clock()
         if self.limits is None:
             verdict = Verdict(True, NO_LIMIT, NO_LIMIT - 1, now + HOUR)
@@ -214,7 +220,7 @@ class Service:
         headers["ratelimit-reset"] = str(int(verdict.reset_at))
         return verdict
 
-    def _reject(self, exchange: Exchange, verdict: Verdict) -> web.Response:
+    def _reject(self, exchange: ServedExchange, verdict: Verdict) -> web.Response:
         headers: dict[str, str] = {}
         if verdict.retry_after is not None:
             headers["retry-after"] = str(verdict.retry_after)
@@ -232,18 +238,18 @@ class Service:
             target = self._targets[raw] = Target(request.path, dict(request.query.items()))
         return target
 
-    def usual(self, exchange: Exchange) -> Answer:
+    def usual(self, exchange: ServedExchange) -> SimulatedAnswer:
         """What the API answers when nothing goes wrong."""
         try:
             if not self._authorized(exchange.request):
-                raise Problem(401)
+                raise Refusal(401)
             if exchange.request.method != "GET":
-                raise Problem(405)
+                raise Refusal(405)
             return self._cached(exchange.target)
-        except Problem as problem:
-            return error_answer(problem.status, exchange.request_id, problem.message)
+        except Refusal as refusal:
+            return error_answer(refusal.status, exchange.request_id, refusal.message)
 
-    def _cached(self, target: Target) -> Answer:
+    def _cached(self, target: Target) -> SimulatedAnswer:
         if target.answer is None or target.version != self.fleet.version:
             with self.fleet.reading():
                 target.version = self.fleet.version

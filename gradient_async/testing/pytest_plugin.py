@@ -19,12 +19,16 @@ Then a test, sync or async, asks for what it needs::
 Override `gradient_fleet` to test against another account.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from gradient_async.testing import Fleet, Simulator
+from . import Fleet, Simulator
+
+__all__ = ["gradient_environment", "gradient_fleet", "gradient_simulator"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

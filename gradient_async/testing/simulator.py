@@ -1,5 +1,7 @@
 """The simulator: a real HTTP server on loopback that behaves as the DigitalOcean API."""
 
+from __future__ import annotations
+
 import asyncio
 import concurrent.futures
 import random
@@ -11,14 +13,16 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from gradient_async.testing._faults import Faults
-from gradient_async.testing._fleet import Fleet
-from gradient_async.testing._journal import Journal, LoggedRequest, Watcher
-from gradient_async.testing._limits import SlidingLimits
-from gradient_async.testing._pages import LinkStyle, PageRules
-from gradient_async.testing._routes import ALL_SCOPES
-from gradient_async.testing._server import CountingServer, Listener
-from gradient_async.testing._service import Hook, Service
+from ._account import Fleet
+from ._faults import Faults
+from ._journal import Journal, LoggedRequest, Watcher
+from ._limits import SlidingLimits
+from ._pages import LinkStyle, PageRules
+from ._routes import ALL_SCOPES
+from ._server import CountingServer, Listener
+from ._service import Hook, Service
+
+__all__ = ["Simulator", "run_forever"]
 
 TOKEN = "simulated-token"  # noqa: S105 - no secret
 
@@ -268,7 +272,7 @@ class Simulator:
 
     async def wait_for(
         self,
-        condition: "Callable[[Simulator], bool] | None" = None,
+        condition: Callable[[Simulator], bool] | None = None,
         *,
         received: int = 0,
         held: int = 0,
@@ -292,7 +296,7 @@ class Simulator:
 
     def wait_for_sync(
         self,
-        condition: "Callable[[Simulator], bool] | None" = None,
+        condition: Callable[[Simulator], bool] | None = None,
         *,
         received: int = 0,
         held: int = 0,
@@ -308,7 +312,7 @@ class Simulator:
 
     def _watch(
         self,
-        condition: "Callable[[Simulator], bool] | None",
+        condition: Callable[[Simulator], bool] | None,
         received: int,
         held: int,
         cancelled: int,

@@ -25,8 +25,8 @@ import trustme
 from aiohttp import web
 
 from gradient_async.testing import Fault, Fleet, Simulator
-from gradient_async.testing._answers import Answer
-from gradient_async.testing._faults import Action, Exchange
+from gradient_async.testing._answers import SimulatedAnswer
+from gradient_async.testing._faults import Action, OpenExchange
 
 from .kinds import HEADER
 
@@ -44,7 +44,7 @@ def fleet() -> Fleet:
 def _changed(**changes: Any) -> Action:
     """Answer as usual but for the content type or the headers."""
 
-    async def act(exchange: Exchange) -> web.StreamResponse:
+    async def act(exchange: OpenExchange) -> web.StreamResponse:
         headers = changes.get("headers")
         answer = exchange.usual()
         if "content_type" in changes:
@@ -56,24 +56,25 @@ def _changed(**changes: Any) -> Action:
     return act
 
 
-def _redirect(location: Callable[[Exchange], str | None]) -> Action:
+def _redirect(location: Callable[[OpenExchange], str | None]) -> Action:
     """Redirect to where a function says."""
 
-    async def act(exchange: Exchange) -> web.StreamResponse:
+    async def act(exchange: OpenExchange) -> web.StreamResponse:
         where = location(exchange)
-        return exchange.send(Answer(302, b""), {} if where is None else {"location": where})
+        headers = {} if where is None else {"location": where}
+        return exchange.send(SimulatedAnswer(302, b""), headers)
 
     return act
 
 
-def _there_and_back(exchange: Exchange) -> str:
+def _there_and_back(exchange: OpenExchange) -> str:
     """Lead from one URL to another and back again."""
     path = exchange.request.raw_path
     mark = "&there=1" if "?" in path else "?there=1"
     return path.removesuffix(mark) if path.endswith(mark) else path + mark
 
 
-def _later(exchange: Exchange) -> str:
+def _later(exchange: OpenExchange) -> str:
     """Lead to the same path with another query each time."""
     path = exchange.request.raw_path
     return f"{path}{'&' if '?' in path else '?'}again=1"
@@ -95,7 +96,7 @@ def _statuses() -> dict[str, Action]:
 def _limits() -> dict[str, Action]:
     past = 1_000_000_000
 
-    async def dated(exchange: Exchange) -> web.StreamResponse | None:
+    async def dated(exchange: OpenExchange) -> web.StreamResponse | None:
         return await Fault.rate_limited(formatdate(usegmt=True), reset=past).act(exchange)
 
     made = {
@@ -166,7 +167,7 @@ def _cuts() -> dict[str, Action]:
 def simulated(elsewhere: str) -> dict[str, Action]:
     """Give the faults that the simulator makes; ``elsewhere`` is another origin."""
 
-    def other_scheme(exchange: Exchange) -> str:
+    def other_scheme(exchange: OpenExchange) -> str:
         return f"https://{exchange.request.host}{exchange.request.raw_path}"
 
     return {
@@ -199,7 +200,7 @@ class Marked:
 def campaign_fault(actions: dict[str, Action], marked: Marked) -> Fault:
     """Give the fault that acts as each request's header asks."""
 
-    async def act(exchange: Exchange) -> web.StreamResponse | None:
+    async def act(exchange: OpenExchange) -> web.StreamResponse | None:
         """Do what the header asks for, once for each of its tries."""
         kind = marked.kind(exchange.request.headers.get(HEADER, "//0"))
         return None if kind is None else await actions[kind](exchange)

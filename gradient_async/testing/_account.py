@@ -1,5 +1,7 @@
 """The simulated account: Droplets, their backup policies, backups and other images."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable, Generator, Iterable
 from contextlib import AbstractContextManager, contextmanager
@@ -8,9 +10,8 @@ from typing import Any, Literal, TypeAlias, TypeVar
 
 import attrs
 
-from gradient_async.testing import _generate
-from gradient_async.testing._generate import FIRST_IMAGE_ID
-from gradient_async.testing._records import (
+from . import _seeded
+from ._records import (
     EPOCH,
     SimulatedBackup,
     SimulatedDroplet,
@@ -19,14 +20,17 @@ from gradient_async.testing._records import (
     make_backup,
     policy_record,
 )
+from ._seeded import FIRST_IMAGE_ID
 
-Listing: TypeAlias = Literal["backups", "droplets", "images"]
-Shown: TypeAlias = tuple[Listing, int]  # a listing, and a backup that it may show
+__all__ = ["Fleet"]
+
+ListingName: TypeAlias = Literal["backups", "droplets", "images"]
+Shown: TypeAlias = tuple[ListingName, int]  # a listing, and a backup that it may show
 Owned: TypeAlias = tuple[int, SimulatedBackup]  # the ID of a Droplet, and a backup of it
 T = TypeVar("T")
 
 
-def _touch(fleet: "Fleet", attribute: "attrs.Attribute[T]", value: T) -> T:
+def _touch(fleet: Fleet, attribute: attrs.Attribute[T], value: T) -> T:
     fleet.version += 1
     return value
 
@@ -55,7 +59,7 @@ class Fleet:
     version: int = attrs.field(default=0, init=False)
     _lock: threading.RLock = attrs.field(factory=threading.RLock, init=False, repr=False)
     _last_id: int = attrs.field(default=0, init=False, repr=False)
-    _lagging: set[Listing] = attrs.field(factory=set[Listing], init=False, repr=False)
+    _lagging: set[ListingName] = attrs.field(factory=set[ListingName], init=False, repr=False)
     _hidden: set[Shown] = attrs.field(factory=set[Shown], init=False, repr=False)
     _lingering: dict[Shown, Owned] = attrs.field(factory=dict[Shown, Owned], init=False, repr=False)
     _memo: dict[object, Any] = attrs.field(factory=dict[object, Any], init=False, repr=False)
@@ -69,7 +73,7 @@ class Fleet:
         seed: int = 0,
         now: datetime | None = None,
         unrelated_images: int = 20,
-    ) -> "Fleet":
+    ) -> Fleet:
         """A varied account: the same arguments give the same account.
 
         Of every 40 Droplets about 15 are backed up daily, 10 weekly and 5 every four hours (42
@@ -85,7 +89,7 @@ class Fleet:
         Returns:
             The account.
         """
-        made = _generate.varied(droplets, seed, now or EPOCH, unrelated_images)
+        made = _seeded.varied(droplets, seed, now or EPOCH, unrelated_images)
         return cls(*made, now=now or EPOCH)
 
     @classmethod
@@ -97,7 +101,7 @@ class Fleet:
         seed: int = 0,
         now: datetime | None = None,
         unrelated_images: int = 0,
-    ) -> "Fleet":
+    ) -> Fleet:
         """An account of GPU Droplets that all have the same number of backups, for benchmarks.
 
         Args:
@@ -110,7 +114,7 @@ class Fleet:
         Returns:
             The account.
         """
-        made = _generate.uniform(droplets, backups, seed, now or EPOCH, unrelated_images)
+        made = _seeded.uniform(droplets, backups, seed, now or EPOCH, unrelated_images)
         return cls(*made, now=now or EPOCH)
 
     @contextmanager
@@ -229,7 +233,7 @@ class Fleet:
             self._last_id = 1 + max(self._last_id, max(ids, default=FIRST_IMAGE_ID))
             return self._last_id
 
-    def hide(self, backup_id: int, *listings: Listing) -> None:
+    def hide(self, backup_id: int, *listings: ListingName) -> None:
         """Leave a backup out of the named listings until `settle()`.
 
         `backups` is the listing of one Droplet, `droplets` the `backup_ids` in the listing of
@@ -238,7 +242,7 @@ class Fleet:
         with self.edit():
             self._hidden.update((listing, backup_id) for listing in listings)
 
-    def lag(self, *listings: Listing) -> None:
+    def lag(self, *listings: ListingName) -> None:
         """Let the named listings show no change of backups from now on, until `settle()`."""
         with self.edit():
             self._lagging.update(listings)
@@ -255,7 +259,9 @@ class Fleet:
             if key not in self._hidden:
                 self._lingering[key] = (droplet_id, backup)
 
-    def visible_backups(self, droplet: SimulatedDroplet, listing: Listing) -> list[SimulatedBackup]:
+    def visible_backups(
+        self, droplet: SimulatedDroplet, listing: ListingName
+    ) -> list[SimulatedBackup]:
         """The backups of a Droplet, oldest first, as `listing` shows them."""
         with self._lock:
             if not self._hidden and not self._lingering:
@@ -267,7 +273,7 @@ class Fleet:
             ]
             return self._shown(listing, [*droplet.backups, *owned])
 
-    def _shown(self, listing: Listing, backups: list[SimulatedBackup]) -> list[SimulatedBackup]:
+    def _shown(self, listing: ListingName, backups: list[SimulatedBackup]) -> list[SimulatedBackup]:
         shown = [backup for backup in backups if (listing, backup.id) not in self._hidden]
         return sorted(shown, key=by_age)
 

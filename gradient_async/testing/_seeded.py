@@ -1,5 +1,7 @@
 """Accounts made up from a seed."""
 
+from __future__ import annotations
+
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -8,7 +10,7 @@ from typing import TypeAlias
 
 import attrs
 
-from gradient_async.testing._records import (
+from ._records import (
     DEFAULT_SIZE,
     WEEKDAYS,
     WINDOW_HOURS,
@@ -20,6 +22,8 @@ from gradient_async.testing._records import (
     make_backup,
     policy_record,
 )
+
+__all__ = ["FIRST_IMAGE_ID", "uniform", "varied"]
 
 GPU_SIZES = (
     DEFAULT_SIZE,
@@ -37,7 +41,7 @@ REGIONS = ("nyc2", "tor1", "atl1", "ams3", "sfo3")
 FIRST_DROPLET_ID = 300_000_000
 FIRST_IMAGE_ID = 150_000_000
 
-Account: TypeAlias = tuple[dict[int, SimulatedDroplet], list[SimulatedBackup]]
+SeededAccount: TypeAlias = tuple[dict[int, SimulatedDroplet], list[SimulatedBackup]]
 
 
 @attrs.frozen
@@ -156,7 +160,7 @@ PROFILES: tuple[Profile, ...] = (
 )
 
 
-def varied(count: int, seed: int, now: datetime, unrelated_images: int) -> Account:
+def varied(count: int, seed: int, now: datetime, unrelated_images: int) -> SeededAccount:
     """A varied account; four in five of its Droplets have GPUs."""
     maker = Maker(random.Random(seed), now)
     droplets = _droplets(maker, count, gpu_share=0.8)
@@ -165,7 +169,9 @@ def varied(count: int, seed: int, now: datetime, unrelated_images: int) -> Accou
     return _with_images(maker, droplets, unrelated_images)
 
 
-def uniform(count: int, backups: int, seed: int, now: datetime, unrelated_images: int) -> Account:
+def uniform(
+    count: int, backups: int, seed: int, now: datetime, unrelated_images: int
+) -> SeededAccount:
     """An account of GPU Droplets with `backups` backups each, one every four hours."""
     maker = Maker(random.Random(seed), now)
     droplets = _droplets(maker, count, gpu_share=1.0)
@@ -203,7 +209,7 @@ def _droplet(
     )
 
 
-def _with_images(maker: Maker, droplets: list[SimulatedDroplet], unrelated: int) -> Account:
+def _with_images(maker: Maker, droplets: list[SimulatedDroplet], unrelated: int) -> SeededAccount:
     images: list[SimulatedBackup] = []
     for index in range(unrelated):
         owner = maker.rng.choice(droplets) if droplets and index % 4 else None
