@@ -142,19 +142,20 @@ def test_options_of_an_audit(audit: Audit, *, named: bool) -> None:
     results: list[DropletBackups] = []
     chosen = gpus(account)[:5] if named else gpus(account)
     with Simulator(account) as simulator:
+        simulator.faults.add(Fault.delay(0.02), path="/backups$", times=None)
         fleet = audit(
             simulator,
             chosen if named else None,
             plan="auto" if named else "per_droplet",
             now=account.now,
             max_age=HOUR,
-            grace=2 * HOUR,
+            grace=3 * HOUR,
             concurrency=1,
             on_start=totals.append,
             on_result=results.append,
         )
         assert simulator.max_in_flight == 1
-    assert (fleet.now, fleet.max_age, fleet.grace) == (account.now, HOUR, 2 * HOUR)
+    assert (fleet.now, fleet.max_age, fleet.grace) == (account.now, HOUR, 3 * HOUR)
     assert (totals, len(fleet)) == ([len(chosen)], len(chosen))
     assert sorted(result.droplet_id for result in results) == sorted(chosen)
 
