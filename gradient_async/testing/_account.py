@@ -40,14 +40,14 @@ class Fleet:
     """The state of a simulated account; may be changed while a simulator serves it.
 
     The methods can be called from any thread. Records may also be changed by hand, inside
-    `edit()`, so that the simulator sees the change.
+    `edit`, so that the simulator sees the change.
 
     Attributes:
         droplets: The Droplets by ID, in the order of the listings.
         images: Private images other than backups: snapshots and custom images.
         supported_policies: The backup plans as the API sends them.
         now: The moment at which the account is looked at; times are relative to it.
-        images_include_backups: Whether `GET /v2/images?private=true` lists backups at all.
+        images_include_backups: Whether ``GET /v2/images?private=true`` lists backups at all.
         version: Rises with every change.
     """
 
@@ -74,7 +74,7 @@ class Fleet:
         now: datetime | None = None,
         unrelated_images: int = 20,
     ) -> Fleet:
-        """A varied account: the same arguments give the same account.
+        """Make up a varied account: the same arguments give the same account.
 
         Of every 40 Droplets about 15 are backed up daily, 10 weekly and 5 every four hours (42
         backups); one has more than 200 backups, one is overdue, some are too new to have a
@@ -102,7 +102,7 @@ class Fleet:
         now: datetime | None = None,
         unrelated_images: int = 0,
     ) -> Fleet:
-        """An account of GPU Droplets that all have the same number of backups, for benchmarks.
+        """Make up an account of GPU Droplets with the same number of backups each, for benchmarks.
 
         Args:
             droplets: Number of Droplets.
@@ -119,7 +119,7 @@ class Fleet:
 
     @contextmanager
     def edit(self) -> Generator[dict[int, SimulatedDroplet], None, None]:
-        """Change records by hand: `with fleet.edit() as droplets: ...`."""
+        """Change records by hand: ``with fleet.edit() as droplets: ...``."""
         with self._lock:
             try:
                 yield self.droplets
@@ -127,7 +127,7 @@ class Fleet:
                 self.version += 1
 
     def reading(self) -> AbstractContextManager[object]:
-        """Keep other threads from changing the account: `with fleet.reading(): ...`."""
+        """Keep other threads from changing the account: ``with fleet.reading(): ...``."""
         return self._lock
 
     def add_droplet(self, droplet: SimulatedDroplet | None = None) -> SimulatedDroplet:
@@ -160,11 +160,11 @@ class Fleet:
 
         Args:
             droplet_id: The Droplet.
-            plan: Name of the plan, supported or not; None disables backups.
+            plan: Name of the plan, supported or not; ``None`` disables backups.
             hour: Hour of the day (UTC) at which the backup window starts.
-            weekday: `SUN` to `SAT`, for weekly plans.
+            weekday: ``SUN`` to ``SAT``, for weekly plans.
             retention_period_days: By default that of the supported plan.
-            next_backup_window: Start and end of the next window, None for `null`.
+            next_backup_window: Start and end of the next window, ``None`` for ``null``.
         """
         with self.edit() as droplets:
             droplet = droplets[droplet_id]
@@ -216,7 +216,7 @@ class Fleet:
             return backup
 
     def delete_backup(self, droplet_id: int, backup_id: int) -> SimulatedBackup:
-        """Delete a backup of a Droplet and return it; KeyError if there is none such."""
+        """Delete a backup of a Droplet and return it; `KeyError` if there is none such."""
         with self.edit() as droplets:
             backups = droplets[droplet_id].backups
             for backup in backups:
@@ -227,28 +227,28 @@ class Fleet:
             raise KeyError(backup_id)
 
     def next_id(self) -> int:
-        """An image ID that is higher than all others in the account."""
+        """Give an image ID that is higher than all others in the account."""
         with self._lock:
             ids = (backup.id for backup in (*self.images, *self._all_backups()))
             self._last_id = 1 + max(self._last_id, max(ids, default=FIRST_IMAGE_ID))
             return self._last_id
 
     def hide(self, backup_id: int, *listings: ListingName) -> None:
-        """Leave a backup out of the named listings until `settle()`.
+        """Leave a backup out of the named listings until `settle`.
 
-        `backups` is the listing of one Droplet, `droplets` the `backup_ids` in the listing of
-        Droplets, `images` the listing of private images.
+        ``backups`` is the listing of one Droplet, ``droplets`` the ``backup_ids`` in the listing of
+        Droplets, ``images`` the listing of private images.
         """
         with self.edit():
             self._hidden.update((listing, backup_id) for listing in listings)
 
     def lag(self, *listings: ListingName) -> None:
-        """Let the named listings show no change of backups from now on, until `settle()`."""
+        """Let the named listings show no change of backups from now on, until `settle`."""
         with self.edit():
             self._lagging.update(listings)
 
     def settle(self) -> None:
-        """End what `lag()` and `hide()` began: all listings show the account as it is."""
+        """End what `lag` and `hide` began: all listings show the account as it is."""
         with self.edit():
             for state in (self._lagging, self._hidden, self._lingering):
                 state.clear()
@@ -262,7 +262,7 @@ class Fleet:
     def visible_backups(
         self, droplet: SimulatedDroplet, listing: ListingName
     ) -> list[SimulatedBackup]:
-        """The backups of a Droplet, oldest first, as `listing` shows them."""
+        """Give the backups of a Droplet, oldest first, as ``listing`` shows them."""
         with self._lock:
             if not self._hidden and not self._lingering:
                 return droplet.backups
@@ -278,7 +278,7 @@ class Fleet:
         return sorted(shown, key=by_age)
 
     def private_images(self) -> list[SimulatedBackup]:
-        """The account's private images, oldest first, as the listing of images shows them."""
+        """Give the private images, oldest first, as the listing of images shows them."""
         return self._memoized("images", self._private_images)
 
     def _private_images(self) -> list[SimulatedBackup]:
@@ -293,7 +293,7 @@ class Fleet:
     def select(
         self, key: object, wanted: Callable[[SimulatedDroplet], bool]
     ) -> list[SimulatedDroplet]:
-        """The Droplets for which `wanted` is true, kept under `key` until the account changes."""
+        """Find the wanted Droplets, and keep them under a key until the account changes."""
         return self._memoized(key, lambda: [d for d in self.droplets.values() if wanted(d)])
 
     def _memoized(self, key: object, build: Callable[[], T]) -> T:

@@ -34,7 +34,7 @@ class OpenExchange(Protocol):
     request_id: str
 
     def usual(self) -> SimulatedAnswer:
-        """What would be answered without the fault."""
+        """Give what would be answered without the fault."""
         ...
 
     def send(
@@ -48,7 +48,7 @@ class OpenExchange(Protocol):
         ...
 
     async def hold(self) -> None:
-        """Wait until the simulator's `release()` is called."""
+        """Wait until the simulator's `release` is called."""
         ...
 
     async def hang_up(self) -> None:
@@ -68,7 +68,7 @@ class Fault:
 
     Attributes:
         name: Its kind, for reprs and logs.
-        act: Answers an exchange, or returns None to go on as usual.
+        act: Answers an exchange, or returns ``None`` to go on as usual.
     """
 
     name: str
@@ -115,9 +115,10 @@ class Fault:
         """Answer 429.
 
         Args:
-            retry_after: Value of `retry-after`: seconds, a date or garbage; None leaves it out.
-            reset: Value of `ratelimit-reset`, by default the usual one.
-            remaining: Value of `ratelimit-remaining`.
+            retry_after: Value of ``retry-after``: seconds, a date or garbage; ``None`` leaves it
+                out.
+            reset: Value of ``ratelimit-reset``, by default the usual one.
+            remaining: Value of ``ratelimit-remaining``.
         """
         headers = {"ratelimit-remaining": str(remaining)}
         if retry_after is not None:
@@ -140,8 +141,8 @@ class Fault:
         Args:
             content: The body, sent as it is.
             status: HTTP status code.
-            content_type: Value of `Content-Type`.
-            encoding: Value of `Content-Encoding`; the body is not encoded by it.
+            content_type: Value of ``Content-Type``.
+            encoding: Value of ``Content-Encoding``; the body is not encoded by it.
         """
         headers = {} if encoding is None else {"content-encoding": encoding}
 
@@ -162,12 +163,12 @@ class Fault:
 
     @classmethod
     def nested(cls, depth: int = 100_000, opening: bytes = b"[") -> Fault:
-        """Answer 200 with JSON that is `depth` levels deep and never closed."""
+        """Answer 200 with JSON that is ``depth`` levels deep and never closed."""
         return attrs.evolve(cls.body(opening * depth), name=f"nested {depth} deep")
 
     @classmethod
     def gzip_bomb(cls, size: int = 64 * 1024 * 1024) -> Fault:
-        """Answer 200 with a small body that decompresses to `size` bytes of valid JSON."""
+        """Answer 200 with a small body that decompresses to ``size`` bytes of valid JSON."""
         bomb = cls.body(compressed_blank(size), encoding="gzip")
         return attrs.evolve(bomb, name=f"gzip bomb of {size} bytes")
 
@@ -192,7 +193,7 @@ class Fault:
 
     @classmethod
     def callback(cls, hook: Responder) -> Fault:
-        """Ask a function or coroutine function: its response, or None to go on as usual."""
+        """Ask a function or coroutine function: its response, or ``None`` to go on as usual."""
 
         async def _act(exchange: OpenExchange) -> web.StreamResponse | None:
             result = hook(exchange.request)
@@ -208,8 +209,8 @@ class Fault:
         """Cut the connection.
 
         Args:
-            at: `request`: before a byte is sent; `in_headers`: in the middle of the headers;
-                `headers`: after the headers; `body`: in the middle of the body.
+            at: ``request``: before a byte is sent; ``in_headers``: in the middle of the headers;
+                ``headers``: after the headers; ``body``: in the middle of the body.
             reset: End with a TCP reset; otherwise with an orderly close (FIN).
         """
 
@@ -223,7 +224,7 @@ class Fault:
 
     @classmethod
     def short_body(cls, missing: int = 1) -> Fault:
-        """Send `missing` bytes less than the content length says, then close."""
+        """Send ``missing`` bytes less than the content length says, then close."""
 
         async def _act(exchange: OpenExchange) -> None:
             answer = exchange.usual()
@@ -249,7 +250,7 @@ class Fault:
 
     @classmethod
     def flood_headers(cls, count: int = 1, size: int = 64 * 1024) -> Fault:
-        """Send `count` headers of `size` bytes each before the usual ones, then close."""
+        """Send ``count`` headers of ``size`` bytes each before the usual ones, then close."""
 
         async def _act(exchange: OpenExchange) -> None:
             answer = exchange.usual()
@@ -261,10 +262,10 @@ class Fault:
 
     @classmethod
     def hold(cls, at: Literal["request", "headers", "body"] = "request") -> Fault:
-        """Stall until the simulator's `release()` is called, then go on as usual.
+        """Stall until the simulator's `release` is called, then go on as usual.
 
         Args:
-            at: `request`: before a byte is sent; `headers`: after the headers; `body`: in the
+            at: ``request``: before a byte is sent; ``headers``: after the headers; ``body``: in the
                 middle of the body.
         """
 
@@ -284,7 +285,7 @@ class Fault:
 
     @classmethod
     def drip(cls, chunk: int = 1, interval: float = 0.05) -> Fault:
-        """Send the usual body `chunk` bytes at a time, `interval` seconds apart."""
+        """Send the usual body ``chunk`` bytes at a time, ``interval`` seconds apart."""
 
         async def _act(exchange: OpenExchange) -> web.StreamResponse:
             answer = exchange.usual()
@@ -309,7 +310,7 @@ class Fault:
 
 
 async def begin(exchange: OpenExchange, answer: SimulatedAnswer) -> web.StreamResponse:
-    """Send the headers of `answer`; the body is the caller's to write."""
+    """Send the headers of ``answer``; the body is the caller's to write."""
     headers = {**exchange.headers, "Content-Type": answer.content_type}
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.content_length = len(answer.body)
@@ -319,7 +320,7 @@ async def begin(exchange: OpenExchange, answer: SimulatedAnswer) -> web.StreamRe
 
 
 def raw_head(exchange: OpenExchange, answer: SimulatedAnswer, headers: Mapping[str, str]) -> bytes:
-    """The status line and headers of `answer` as bytes."""
+    """Give the status line and headers of ``answer`` as bytes."""
     fields = {"content-type": answer.content_type, **exchange.headers, **headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     reason = HTTPStatus(answer.status).phrase
@@ -333,7 +334,7 @@ def raw_answer(
     extra: Mapping[str, str] | None = None,
     part: Stage | None = None,
 ) -> bytes:
-    """`answer` as bytes, or what of it is sent until `part`."""
+    """Give an answer as bytes, or what of it is sent until ``part``."""
     if part == "request":
         return b""
     head = raw_head(exchange, answer, {**(extra or {}), "content-length": str(len(answer.body))})
@@ -360,7 +361,7 @@ async def cut(exchange: OpenExchange, sent: bytes, *, reset: bool) -> None:
 
 @lru_cache(maxsize=8)
 def compressed_blank(size: int) -> bytes:
-    """`{}` after as much white space as makes `size` bytes, compressed by gzip."""
+    """Compress ``{}`` after as much white space as makes ``size`` bytes, by gzip."""
     packer = zlib.compressobj(9, zlib.DEFLATED, GZIP)
     blank = b" " * (1024 * 1024)
     rounds, rest = divmod(max(0, size - 2), len(blank))
@@ -374,9 +375,9 @@ class FaultRule:
 
     Attributes:
         faults: One of them happens, drawn at random if there are several.
-        path: Searched in the path (without the query); None for every path.
+        path: Searched in the path (without the query); ``None`` for every path.
         query: Parameters that the query must have.
-        times: How often it happens at most; None for always.
+        times: How often it happens at most; ``None`` for always.
         after: Matching requests that are let through before.
         probability: Share of the matching requests that it happens to.
         seen: Matching requests so far.
@@ -393,7 +394,7 @@ class FaultRule:
     hits: int = 0
 
     def draw(self, path: str, query: Mapping[str, str], rng: random.Random) -> Fault | None:
-        """The fault for a request, None if there is none this time."""
+        """Give the fault for a request, ``None`` if there is none this time."""
         if self.times is not None and self.hits >= self.times:
             return None
         if not self._matches(path, query):
@@ -435,9 +436,9 @@ class Faults:
 
         Args:
             fault: The fault, or several of which one is drawn at random each time.
-            path: Regular expression searched in the request's path; None for every path.
-            query: Parameters that the request must have, such as `{"page": 2}`.
-            times: How often it happens at most, None for always.
+            path: Regular expression searched in the request's path; ``None`` for every path.
+            query: Parameters that the request must have, such as ``{"page": 2}``.
+            times: How often it happens at most, ``None`` for always.
             after: Matching requests that are let through before.
             probability: Share of the matching requests that it happens to.
 
@@ -465,7 +466,7 @@ class Faults:
         self.rules = ()
 
     def draw(self, path: str, query: Mapping[str, str]) -> Iterator[Fault]:
-        """The faults for one request; the next one counts only if the one before let it pass."""
+        """Yield the faults for a request; one counts only if those before it let it pass."""
         for rule in self.rules:
             fault = rule.draw(path, query, self._rng)
             if fault is not None:

@@ -23,9 +23,9 @@ class LoggedRequest:
         query: The query, the last value of each name.
         headers: The request's headers, looked up in any case.
         status: Status that was sent; 0 if none was.
-        at: When the request arrived, on `time.monotonic()`'s clock.
+        at: When the request arrived, on `time.monotonic`'s clock.
         connection: Number of the TCP connection that it came on, from 1.
-        request_id: The `x-request-id` of its answer.
+        request_id: The ``x-request-id`` of its answer.
     """
 
     method: str
@@ -124,7 +124,7 @@ class Journal:
                 self.held.remove(waiting)
 
     def release(self, count: int | None = None) -> None:
-        """Let the `count` longest held requests go on, or all that are held now."""
+        """Let the ``count`` longest held requests go on, or all that are held now."""
         for waiting in list(self.held)[:count]:
             self.held.remove(waiting)
             if not waiting.done():

@@ -13,7 +13,7 @@ __all__ = ["SlidingLimits", "Verdict"]
 
 @attrs.define
 class SlidingWindow:
-    """At most `limit` requests in any `seconds` seconds; each expires `seconds` after it was made.
+    """At most so many requests in any so many seconds; each expires that long after it was made.
 
     Args:
         limit: Requests that fit into the window, at least 1.
@@ -25,12 +25,12 @@ class SlidingWindow:
     _made: deque[float] = attrs.field(factory=deque[float], init=False, repr=False)
 
     def expire(self, now: float) -> None:
-        """Forget the requests that no longer count at `now`."""
+        """Forget the requests that no longer count at ``now``."""
         while self._made and self._made[0] + self.seconds <= now:
             self._made.popleft()
 
     def add(self, now: float) -> None:
-        """Count one request made at `now`."""
+        """Count one request made at ``now``."""
         self._made.append(now)
 
     @property
@@ -39,11 +39,11 @@ class SlidingWindow:
         return max(0, self.limit - len(self._made))
 
     def reset_at(self, now: float) -> float:
-        """The moment at which the oldest counted request expires (`now` if none is counted)."""
+        """Give the moment at which the oldest counted request expires, ``now`` if there is none."""
         return self._made[0] + self.seconds if self._made else now
 
     def free_at(self, now: float) -> float:
-        """The moment from which one more request fits (`now` if it fits already)."""
+        """Give the moment from which one more request fits (``now`` if it fits already)."""
         return now if self.remaining else self._made[-self.limit] + self.seconds
 
 
@@ -56,7 +56,7 @@ class Verdict:
         limit: Size of the window that the headers describe (the longest).
         remaining: Requests left in it; 0 on every rejection.
         reset_at: When the oldest request in it expires, on the clock of the caller.
-        retry_after: Whole seconds to wait, rounded up; None unless the rejection names them.
+        retry_after: Whole seconds to wait, rounded up; ``None`` unless the rejection names them.
     """
 
     allowed: bool
@@ -69,7 +69,7 @@ class Verdict:
 class SlidingLimits:
     """Several sliding windows over the same requests.
 
-    A request is rejected when one of the windows is full. The rejection names `retry_after`,
+    A request is rejected when one of the windows is full. The rejection names ``retry_after``,
     unless the window with the longest wait is the hour-like one: the longest of several.
 
     Args:
@@ -95,7 +95,7 @@ class SlidingLimits:
         self._count_rejected = count_rejected
 
     def take(self, now: float) -> Verdict:
-        """Judge a request made at `now` and count it if it counts."""
+        """Judge a request made at ``now`` and count it if it counts."""
         self._expire(now)
         full = [window for window in self.windows if not window.remaining]
         if not full or self._count_rejected:
@@ -104,7 +104,7 @@ class SlidingLimits:
         return self._rejection(full, now) if full else self._state(now)
 
     def peek(self, now: float) -> Verdict:
-        """The state at `now`, with nothing counted."""
+        """Give the state at ``now``, and count nothing."""
         self._expire(now)
         return self._state(now)
 

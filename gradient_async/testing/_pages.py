@@ -26,11 +26,11 @@ class PageRules:
     """How the simulator pages.
 
     Attributes:
-        links: `full`: `{}` on a single page, else the links that make sense. `missing`: no
-            `links` at all. `empty`: always `{"pages": {}}`. `trailing_slash`: as some services
-            of the real API write their links.
+        links: ``full``: ``{}`` on a single page, else the links that make sense. ``missing``: no
+            ``links`` at all. ``empty``: always ``{"pages": {}}``. ``trailing_slash``: as some
+            services of the real API write their links.
         origin: Scheme, host and port of the links.
-        clamp: Whether `page` and `per_page` out of range are clamped instead of refused (422).
+        clamp: Whether ``page`` and ``per_page`` out of range are clamped instead of refused (422).
     """
 
     links: LinkStyle = "full"
@@ -56,17 +56,17 @@ class PageRequest:
 
     @classmethod
     def parse(cls, path: str, query: Mapping[str, str], *, clamp: bool) -> PageRequest:
-        """Read `page` and `per_page` from a query; a Refusal (422) where they are no good."""
+        """Read ``page`` and ``per_page`` from a query; a `Refusal` (422) where they are no good."""
         number = _whole(query, "page", 1, None, clamp)
         size = _whole(query, "per_page", DEFAULT_PER_PAGE, MAX_PER_PAGE, clamp)
         return cls(path, query, number, size)
 
     def cut(self, items: Sequence[T]) -> Sequence[T]:
-        """The items of this page; none on a page beyond the last."""
+        """Give the items of this page; none on a page beyond the last."""
         return items[(self.number - 1) * self.size : self.number * self.size]
 
     def links(self, total: int, rules: PageRules) -> dict[str, Any]:
-        """The `links` member of the answer, as a mapping to merge into it."""
+        """Give the ``links`` member of the answer, as a mapping to merge into it."""
         if rules.links == "missing":
             return {}
         if rules.links == "empty":
@@ -111,7 +111,7 @@ def page_body(
     rules: PageRules,
     render: Callable[[Sequence[T]], object],
 ) -> dict[str, Any]:
-    """The body of one page of a listing.
+    """Give the body of one page of a listing.
 
     Args:
         name: Key of the items in the body.
@@ -121,7 +121,7 @@ def page_body(
         render: Turns the items of the page into what is sent.
 
     Returns:
-        The items, `links` (unless the rules leave them out) and `meta`.
+        The items, ``links`` (unless the rules leave them out) and ``meta``.
     """
     total = len(items)
     return {

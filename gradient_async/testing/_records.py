@@ -50,11 +50,11 @@ class DropletSize:
     """What a size slug stands for.
 
     Attributes:
-        slug: The slug, such as `gpu-h100x1-80gb`.
+        slug: The slug, such as ``gpu-h100x1-80gb``.
         memory: Memory in MiB.
         vcpus: Number of virtual CPUs.
         disk: Size of the boot disk in GiB.
-        gpu: `(count, model, VRAM in GiB)`, or None for a Droplet without a GPU.
+        gpu: ``(count, model, VRAM in GiB)``, or ``None`` for a Droplet without a GPU.
     """
 
     slug: str
@@ -78,9 +78,9 @@ class SimulatedDroplet:
         size: Its size; one with a GPU makes it a GPU Droplet.
         tags: Its tags.
         created_at: When it was made.
-        status: `new`, `active`, `off` or `archive`.
-        backup_policy: The policy as the API sends it, None where backups are disabled.
-        next_backup_window: `(start, end)`, or None.
+        status: ``new``, ``active``, ``off`` or ``archive``.
+        backup_policy: The policy as the API sends it, ``None`` where backups are disabled.
+        next_backup_window: ``(start, end)``, or ``None``.
         backups: Its backups, oldest first.
         snapshot_ids: IDs of the snapshots that were taken of it.
     """
@@ -104,7 +104,7 @@ class SimulatedDroplet:
 
 
 def default_supported_policies() -> list[dict[str, Any]]:
-    """The backup plans that an account supports, as the API sends them."""
+    """Give the backup plans that an account supports, as the API sends them."""
     return [
         _supported("weekly", 28, possible_days=["SUN", *WEEKDAYS[:-1]]),
         _supported("daily", 7, possible_days=[]),
@@ -123,12 +123,12 @@ def _supported(name: str, retention: int, possible_days: list[str]) -> dict[str,
 
 
 def by_age(backup: SimulatedBackup) -> tuple[datetime, int]:
-    """The sort key of listings: oldest first."""
+    """Give the sort key of listings: oldest first."""
     return backup.created_at, backup.id
 
 
 def policy_record(plan: str, hour: int, weekday: str | None, retention: int) -> dict[str, Any]:
-    """A backup policy as the API sends it; without `weekday` where the plan has none."""
+    """Make a backup policy as the API sends it; without ``weekday`` where the plan has none."""
     day = {} if weekday is None else {"weekday": weekday}
     return {
         "plan": plan,
@@ -142,7 +142,7 @@ def policy_record(plan: str, hour: int, weekday: str | None, retention: int) -> 
 def make_backup(
     droplet: SimulatedDroplet, created_at: datetime, size_gigabytes: float, identifier: int = 0
 ) -> SimulatedBackup:
-    """A backup of `droplet`, not yet in its list."""
+    """Make a backup of ``droplet``, not yet in its list."""
     return SimulatedBackup(
         id=identifier,
         name=f"{droplet.name} {created_at:%Y-%m-%d}",

@@ -41,7 +41,7 @@ class MatchedCall:
 
     @property
     def droplet(self) -> SimulatedDroplet:
-        """The Droplet in the path; a Refusal (404) if the account has none such."""
+        """The Droplet in the path; a `Refusal` (404) if the account has none such."""
         droplet = self.fleet.droplets.get(self.droplet_id or 0)
         if droplet is None:
             raise Refusal(404)
@@ -53,12 +53,12 @@ class MatchedCall:
         items: Sequence[Any],
         render: Callable[[Sequence[Any]], object] = list,
     ) -> dict[str, Any]:
-        """The page of `items` that the request asks for."""
+        """Give the page of ``items`` that the request asks for."""
         request = PageRequest.parse(self.path, self.query, clamp=self.rules.clamp)
         return page_body(name, items, request, self.rules, render)
 
     def choice(self, name: str, *allowed: str) -> str | None:
-        """A parameter that takes one of a few values; a Refusal (422) for another one."""
+        """Read a parameter that takes one of a few values; a `Refusal` (422) for another one."""
         value = self.query.get(name)
         if value is not None and value not in allowed:
             raise Refusal(422, f"{name} must be one of: {', '.join(allowed)}.")
@@ -66,33 +66,33 @@ class MatchedCall:
 
 
 def list_backups(call: MatchedCall) -> dict[str, Any]:
-    """The backups of one Droplet, oldest first."""
+    """List the backups of one Droplet, oldest first."""
     return call.page("backups", call.fleet.visible_backups(call.droplet, "backups"))
 
 
 def retrieve_policy(call: MatchedCall) -> dict[str, Any]:
-    """The backup policy of one Droplet."""
+    """Retrieve the backup policy of one Droplet."""
     return {"policy": policy_of(call.droplet)}
 
 
 def list_policies(call: MatchedCall) -> dict[str, Any]:
-    """The backup policies of all Droplets, keyed by the ID as a string."""
+    """List the backup policies of all Droplets, keyed by the ID as a string."""
     droplets = call.fleet.select("policies", lambda droplet: True)
     return call.page("policies", droplets, lambda page: {str(d.id): policy_of(d) for d in page})
 
 
 def list_supported_policies(call: MatchedCall) -> dict[str, Any]:
-    """The plans that the account supports."""
+    """List the plans that the account supports."""
     return {"supported_policies": call.fleet.supported_policies}
 
 
 def retrieve_droplet(call: MatchedCall) -> dict[str, Any]:
-    """One Droplet."""
+    """Retrieve one Droplet."""
     return {"droplet": droplet_record(call, call.droplet)}
 
 
 def list_droplets(call: MatchedCall) -> dict[str, Any]:
-    """The Droplets of one type (by default without GPUs), of a tag, or of a name."""
+    """List the Droplets of one type (by default without GPUs), of a tag, or of a name."""
     droplets = _of_tag(call) if "tag_name" in call.query else _of_type(call)
     return call.page("droplets", droplets, lambda page: [droplet_record(call, d) for d in page])
 
@@ -118,7 +118,7 @@ def _of_type(call: MatchedCall) -> list[SimulatedDroplet]:
 
 
 def list_images(call: MatchedCall) -> dict[str, Any]:
-    """The account's private images; public ones (none are simulated) without `private=true`."""
+    """List private images, or without ``private=true`` public ones, of which there are none."""
     kind = call.choice("type", "distribution", "application")
     private = call.choice("private", "true", "false") == "true"
     images = call.fleet.private_images() if private and not kind else []
@@ -128,7 +128,7 @@ def list_images(call: MatchedCall) -> dict[str, Any]:
 
 
 def policy_of(droplet: SimulatedDroplet) -> dict[str, Any]:
-    """The policy record of a Droplet; only two members where backups are disabled."""
+    """Give the policy record of a Droplet; only two members where backups are disabled."""
     record: dict[str, Any] = {
         "droplet_id": droplet.id,
         "backup_enabled": droplet.backup_policy is not None,
@@ -140,12 +140,12 @@ def policy_of(droplet: SimulatedDroplet) -> dict[str, Any]:
 
 
 def window_record(window: tuple[datetime, datetime] | None) -> dict[str, datetime] | None:
-    """A backup window as the API sends it."""
+    """Give a backup window as the API sends it."""
     return {"start": window[0], "end": window[1]} if window else None
 
 
 def image_record(image: SimulatedBackup) -> dict[str, Any]:
-    """An image as `/v2/images` sends it: what a backup has, and a few members more."""
+    """Give an image as ``/v2/images`` sends it: what a backup has, and a few members more."""
     return {
         **attrs.asdict(image),
         "description": "",
@@ -156,7 +156,7 @@ def image_record(image: SimulatedBackup) -> dict[str, Any]:
 
 
 def droplet_record(call: MatchedCall, droplet: SimulatedDroplet) -> dict[str, Any]:
-    """A Droplet as the API sends it, without the members that the token's scopes leave out."""
+    """Give a Droplet as the API sends it, without what the token's scopes leave out."""
     features = ["backups"] if droplet.backup_policy else []
     record: dict[str, Any] = {
         "id": droplet.id,
@@ -198,7 +198,7 @@ def _scoped_members(call: MatchedCall, droplet: SimulatedDroplet) -> dict[str, d
 
 
 def hash_of(text: str) -> int:
-    """A number that stands for `text`, the same in every process."""
+    """Give a number that stands for ``text``, the same in every process."""
     return int.from_bytes(text.encode()[:6], "big")
 
 
@@ -243,7 +243,7 @@ class Route:
     """An endpoint, its path and the scope that it needs.
 
     Attributes:
-        path: The path, in which `{droplet_id}` stands for digits.
+        path: The path, in which ``{droplet_id}`` stands for digits.
         endpoint: Makes the body.
         scope: The scope without which the answer is 403.
     """
@@ -276,7 +276,7 @@ def answer_call(
     scopes: frozenset[str],
     rules: PageRules,
 ) -> SimulatedAnswer:
-    """The API's answer to an authenticated GET request.
+    """Give the API's answer to an authenticated GET request.
 
     Raises:
         Refusal: For an error answer.

@@ -52,13 +52,13 @@ class Maker:
     now: datetime
 
     def backup_at(self, droplet: SimulatedDroplet, start: datetime) -> None:
-        """Append a backup made in the window that begins at `start`."""
+        """Append a backup made in the window that begins at ``start``."""
         made = start + timedelta(seconds=self.rng.randrange(120, 3600))
         size = round(self.rng.uniform(2.0, droplet.size.disk * 0.4), 2)
         droplet.backups.append(make_backup(droplet, made, size))
 
     def windows(self, hour: int, step: timedelta, count: int, shift: int) -> list[datetime]:
-        """The last `count` window starts that are over at `now`, oldest first."""
+        """Give the last ``count`` window starts that are over at ``now``, oldest first."""
         newest = self.now.replace(hour=hour, minute=0, second=0, microsecond=0)
         newest -= timedelta(days=shift)
         over = self.now - timedelta(hours=WINDOW_LENGTH)
@@ -66,7 +66,7 @@ class Maker:
         return [newest - step * index for index in reversed(range(count))]
 
     def next_window(self, last: datetime, step: timedelta) -> tuple[datetime, datetime]:
-        """The first window after `last` that begins after `now`."""
+        """Give the first window after ``last`` that begins after ``now``."""
         while last <= self.now:
             last += step
         return last, last + timedelta(hours=WINDOW_LENGTH)
@@ -86,7 +86,7 @@ WEEKLY = Plan("weekly", timedelta(days=7), 28)
 
 
 def protect(maker: Maker, droplet: SimulatedDroplet, index: int, plan: Plan, backups: int) -> None:
-    """Give `droplet` a plan and `backups` backups, the newest in the last window."""
+    """Give ``droplet`` a plan and ``backups`` backups, the newest in the last window."""
     hour, day = WINDOW_HOURS[index % len(WINDOW_HOURS)], index % 7 if plan is WEEKLY else 0
     windows = maker.windows(hour, plan.step, max(1, backups), day)
     weekday = WEEKDAYS[windows[-1].weekday()] if plan is WEEKLY else None
@@ -97,28 +97,28 @@ def protect(maker: Maker, droplet: SimulatedDroplet, index: int, plan: Plan, bac
 
 
 def daily(maker: Maker, droplet: SimulatedDroplet, index: int) -> None:
-    """Seven daily backups."""
+    """Give it seven daily backups."""
     protect(maker, droplet, index, DAILY, backups=7)
 
 
 def weekly(maker: Maker, droplet: SimulatedDroplet, index: int) -> None:
-    """Four weekly backups."""
+    """Give it four weekly backups."""
     protect(maker, droplet, index, WEEKLY, backups=4)
 
 
 def intra_daily(maker: Maker, droplet: SimulatedDroplet, index: int, days: int = 7) -> None:
-    """Six backups a day, for a week by default: more than a default page."""
+    """Give it six backups a day, for a week by default: more than a default page."""
     plan = Plan("intra_daily_4h", timedelta(hours=4), days)
     protect(maker, droplet, index, plan, backups=6 * days)
 
 
 def large(maker: Maker, droplet: SimulatedDroplet, index: int) -> None:
-    """Six backups a day for five to ten weeks: more than one page of 200."""
+    """Give it six backups a day for five to ten weeks: more than one page of 200."""
     intra_daily(maker, droplet, index, days=maker.rng.randrange(35, 71))
 
 
 def fresh(maker: Maker, droplet: SimulatedDroplet, index: int) -> None:
-    """Enabled a moment ago: no backup yet, and for some no window either."""
+    """Enable backups a moment ago: there is none yet, and for some no window either."""
     protect(maker, droplet, index, DAILY, backups=0)
     droplet.created_at = maker.now - timedelta(hours=maker.rng.randrange(1, 6))
     if index % 4 == 0:
@@ -126,18 +126,18 @@ def fresh(maker: Maker, droplet: SimulatedDroplet, index: int) -> None:
 
 
 def overdue(maker: Maker, droplet: SimulatedDroplet, index: int) -> None:
-    """Enabled, but the newest backup is ten days old and no window is planned."""
+    """Enable backups, but make the newest ten days old, with no window planned."""
     daily(maker, droplet, index)
     _shift(droplet, timedelta(days=10))
     droplet.next_backup_window = None
 
 
 def disabled(maker: Maker, droplet: SimulatedDroplet, index: int) -> None:
-    """Backups never enabled."""
+    """Leave it as it is, without backups."""
 
 
 def disabled_with_backups(maker: Maker, droplet: SimulatedDroplet, index: int) -> None:
-    """Backups disabled after there had been some."""
+    """Disable backups after there had been some."""
     weekly(maker, droplet, index)
     _shift(droplet, timedelta(days=21))
     droplet.backup_policy = droplet.next_backup_window = None
@@ -161,7 +161,7 @@ PROFILES: tuple[Profile, ...] = (
 
 
 def varied(count: int, seed: int, now: datetime, unrelated_images: int) -> SeededAccount:
-    """A varied account; four in five of its Droplets have GPUs."""
+    """Make up a varied account; four in five of its Droplets have GPUs."""
     maker = Maker(random.Random(seed), now)
     droplets = _droplets(maker, count, gpu_share=0.8)
     for index, droplet in enumerate(droplets):
@@ -172,7 +172,7 @@ def varied(count: int, seed: int, now: datetime, unrelated_images: int) -> Seede
 def uniform(
     count: int, backups: int, seed: int, now: datetime, unrelated_images: int
 ) -> SeededAccount:
-    """An account of GPU Droplets with `backups` backups each, one every four hours."""
+    """Make up an account of GPU Droplets, each with a backup every four hours."""
     maker = Maker(random.Random(seed), now)
     droplets = _droplets(maker, count, gpu_share=1.0)
     plan = Plan("intra_daily_4h", timedelta(hours=4), max(1, backups // 6))

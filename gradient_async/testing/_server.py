@@ -71,7 +71,7 @@ class CountingServer(web.Server):
         return len(self._open)
 
     def drop(self, spared: set[int]) -> None:
-        """Close all connections but those whose number is in `spared`."""
+        """Close all connections but those whose number is in ``spared``."""
         for number, transport in list(self._open.values()):
             if number not in spared:
                 transport.close()

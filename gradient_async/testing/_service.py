@@ -51,7 +51,7 @@ class ServedExchange:
     Attributes:
         request: The request.
         headers: The headers that every answer carries.
-        request_id: The `x-request-id` of the answer.
+        request_id: The ``x-request-id`` of the answer.
         target: What the path stands for.
         logged: Whether the request is in the log.
         hung_up: Whether the connection was closed on purpose.
@@ -82,7 +82,7 @@ class ServedExchange:
         self.logged = self.hung_up = False
 
     def usual(self) -> SimulatedAnswer:
-        """What the API would answer."""
+        """Give what the API would answer."""
         return self._service.usual(self)
 
     def send(
@@ -115,7 +115,7 @@ class ServedExchange:
         self._service.journal.record(entry)
 
     async def hold(self) -> None:
-        """Wait until the simulator's `release()` is called."""
+        """Wait until the simulator's `release` is called."""
         await self._service.journal.hold()
 
     async def hang_up(self) -> None:
@@ -131,10 +131,10 @@ class Service:
     Attributes:
         fleet: The account.
         token: The access token that is accepted.
-        limits: The token's limits, None for no limit.
+        limits: The token's limits, ``None`` for no limit.
         scopes: What the token may do.
         rules: How listings are paged.
-        reset_in_past: Whether `ratelimit-reset` of a 429 lies in the past.
+        reset_in_past: Whether ``ratelimit-reset`` of a 429 lies in the past.
         latency: Least and most seconds before each answer.
         compress: Whether answers are compressed for clients that accept it.
         clock: Seconds since the epoch.
@@ -162,7 +162,7 @@ class Service:
     _targets: dict[str, Target] = attrs.field(factory=dict[str, Target], init=False)
 
     def open(self, origin: str) -> None:
-        """Begin to serve; links point at `origin` from now on."""
+        """Begin to serve; links point at ``origin`` from now on."""
         self.serving = True
         self.rules = attrs.evolve(self.rules, origin=origin)
         self._targets.clear()
@@ -229,7 +229,7 @@ class Service:
         return exchange.send(error_answer(429, exchange.request_id), headers)
 
     def target(self, request: web.BaseRequest) -> Target:
-        """What the request's raw path stands for."""
+        """Tell what the request's raw path stands for."""
         raw = request.raw_path
         target = self._targets.get(raw)
         if target is None:
@@ -239,7 +239,7 @@ class Service:
         return target
 
     def usual(self, exchange: ServedExchange) -> SimulatedAnswer:
-        """What the API answers when nothing goes wrong."""
+        """Give what the API answers when nothing goes wrong."""
         try:
             if not self._authorized(exchange.request):
                 raise Refusal(401)

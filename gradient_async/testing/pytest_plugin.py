@@ -1,6 +1,6 @@
 """pytest fixtures around the simulator; they need no plugin for asyncio.
 
-Take them into a test suite with one line in its top `conftest.py`::
+Take them into a test suite with one line in its top ``conftest.py``::
 
     pytest_plugins = ["gradient_async.testing.pytest_plugin"]
 
@@ -50,7 +50,7 @@ def gradient_simulator(
 ) -> Iterator[Simulator]:
     """A simulator that serves `gradient_fleet` from a thread of its own during one test.
 
-    The marker `gradient_simulator` passes keyword arguments to `Simulator`.
+    The marker ``gradient_simulator`` passes keyword arguments to `Simulator`.
     """
     node: pytest.Item = request.node
     marker = node.get_closest_marker("gradient_simulator")

@@ -30,33 +30,34 @@ TOKEN = "simulated-token"  # noqa: S105 - no secret
 class Simulator:
     """A simulated DigitalOcean account behind a real HTTP server on loopback.
 
-    `async with Simulator() as simulator` serves on the running loop; `with Simulator() as
-    simulator` serves from a thread of its own, for code without a loop and for other processes.
+    ``async with Simulator() as simulator`` serves on the running loop; ``with Simulator() as
+    simulator`` serves from a thread of its own, for code without a loop and for other processes.
     Its attributes may be read, and its methods and those of its fleet and faults called, from
     any thread. On the way out all connections are cut; nothing is waited for.
 
-    One core answers some 17,000 requests a second for 4 backups each, 10,000 for 200 (`wrk`, in
+    One core answers some 17,000 requests a second for 4 backups each, 10,000 for 200 (``wrk``, in
     a process of its own); a benchmark should run it that way, see `run_forever`.
 
     Args:
-        fleet: The account, `Fleet.generate()` by default.
+        fleet: The account, by default that of `Fleet.generate`.
         token: The access token that is accepted.
-        limits: Sliding windows as pairs of (requests, seconds), such as `((250, 60.0), (5000,
-            3600.0))`; None for no limit.
+        limits: Sliding windows as pairs of (requests, seconds), such as ``((250, 60.0), (5000,
+            3600.0))``; ``None`` for no limit.
         count_rejected: Whether a request answered with 429 uses up room in the windows.
-        hour_style: Whether the 429 of a single window comes without `retry-after`, as that of
+        hour_style: Whether the 429 of a single window comes without ``retry-after``, as that of
             the API's hour limit; with several windows that of the longest does in any case.
-        reset_in_past: Whether `ratelimit-reset` of a 429 lies a minute in the past.
+        reset_in_past: Whether ``ratelimit-reset`` of a 429 lies a minute in the past.
         latency: Seconds before each answer, or a pair (least, most) to draw from.
         scopes: What the token may do; all scopes by default.
-        links: How listings write their `links`: `full`, `missing`, `empty`, `trailing_slash`.
-        link_origin: Scheme, host and port of the `links`, the simulator's own by default.
-        clamp: Whether `page` and `per_page` out of range are clamped instead of refused.
+        links: How listings write their ``links``: ``full``, ``missing``, ``empty`` or
+            ``trailing_slash``.
+        link_origin: Scheme, host and port of the ``links``, the simulator's own by default.
+        clamp: Whether ``page`` and ``per_page`` out of range are clamped instead of refused.
         compress: Whether answers are compressed for clients that accept it.
         keepalive_timeout: Seconds after which an idle connection is closed.
         log_size: The log keeps at least as many of the latest requests.
         seed: Seed of the random decisions (faults, latency).
-        clock: Seconds since the epoch, for the limits and `ratelimit-reset`.
+        clock: Seconds since the epoch, for the limits and ``ratelimit-reset``.
         host: Address to listen on.
         port: Port to listen on, 0 for any free one.
 
@@ -174,7 +175,10 @@ class Simulator:
         self._service.open(self._url if self._link_origin is None else self._link_origin)
 
     async def stop(self) -> None:
-        """Cut all connections and stop listening, at once; nothing happens if not running."""
+        """Cut all connections and stop listening, at once; nothing happens if not running.
+
+        It has to be awaited on the loop on which `start` was.
+        """
         listener, self._listener = self._listener, None
         if listener is not None:
             self._service.serving = False
@@ -183,7 +187,7 @@ class Simulator:
 
     @property
     def url(self) -> str:
-        """The base URL, with the port that it got; RuntimeError before the start."""
+        """The base URL, with the port that it got; `RuntimeError` before the start."""
         if not self._url:
             raise RuntimeError("the simulator has not been started")
         return self._url
@@ -233,7 +237,7 @@ class Simulator:
         self._journal.reset()
 
     def before(self, hook: Hook) -> Callable[[], None]:
-        """Call `hook(request)` with every request before it is answered.
+        """Call ``hook(request)`` with every request before it is answered.
 
         The hook may change the fleet; the answer shows the change.
 
@@ -249,11 +253,14 @@ class Simulator:
         return remove
 
     def release(self, count: int | None = None) -> None:
-        """Let the `count` longest held requests go on, or all that are held now."""
+        """Let the ``count`` longest held requests go on, or all that are held now."""
         self._on_loop(lambda: self._journal.release(count))
 
     def spend(self, count: int = 1) -> None:
-        """Use up the limits by `count` requests, as another process with the same token does."""
+        """Use up the limits by ``count`` requests, as another process with the same token does.
+
+        It also counts before the start.
+        """
         self._on_loop(lambda: self._service.spend(count))
 
     def drop_connections(self, *, idle_only: bool = True) -> None:
@@ -286,7 +293,7 @@ class Simulator:
             received: At least as many requests have arrived.
             held: At least as many requests are being held.
             cancelled: At least as many clients have gone away.
-            timeout: Seconds after which TimeoutError is raised.
+            timeout: Seconds after which `TimeoutError` is raised.
         """
         watcher = self._watch(condition, received, held, cancelled)
         try:
@@ -303,7 +310,7 @@ class Simulator:
         cancelled: int = 0,
         timeout: float = 10.0,
     ) -> None:
-        """`wait_for` for code without a loop; the simulator must run in a thread of its own."""
+        """Wait as `wait_for` does, for code without a loop, while a thread serves."""
         watcher = self._watch(condition, received, held, cancelled)
         try:
             watcher.done.result(timeout)
@@ -341,7 +348,7 @@ class ServerThread:
         self._thread = threading.Thread(target=self._run, name="gradient-simulator", daemon=True)
 
     def start(self) -> None:
-        """Start the thread and wait until the simulator listens; raises what prevents it."""
+        """Start the thread and wait until the simulator listens; raise what prevents it."""
         self._thread.start()
         try:
             self._ready.result()

@@ -1,5 +1,7 @@
 """A plain aiohttp client for the simulator's tests."""
 
+from __future__ import annotations
+
 import socket
 from typing import Any
 

@@ -1,5 +1,7 @@
 """What the simulator's tests share: a small account and a client."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Callable
 
 import aiohttp

@@ -1,5 +1,7 @@
 """The simulated account itself."""
 
+from __future__ import annotations
+
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -201,7 +203,7 @@ def test_one_backup_can_be_hidden_from_one_listing() -> None:
 
 
 def test_images_can_lack_all_backups() -> None:
-    """With `images_include_backups` off only the other images are listed."""
+    """With ``images_include_backups`` off only the other images are listed."""
     fleet = Fleet.generate(5, unrelated_images=3)
     fleet.images_include_backups = False
     assert Counter(image.type for image in fleet.private_images())["backup"] == 0

@@ -1,5 +1,7 @@
 """What can go wrong, and when it does."""
 
+from __future__ import annotations
+
 import asyncio
 import gzip
 import random
@@ -55,7 +57,7 @@ async def test_a_proxy_answers_with_html(fleet: Fleet, caller: Caller) -> None:
 
 @pytest.mark.parametrize("after", [None, 3, "Wed, 21 Oct 2026 07:28:00 GMT", "soon", -1])
 async def test_a_429_can_name_any_time(fleet: Fleet, caller: Caller, after: Any) -> None:
-    """`retry-after` is sent as given or left out; reset and remaining can be set as well."""
+    """``retry-after`` is sent as given or left out; reset and remaining can be set as well."""
     async with Simulator(fleet) as simulator:
         simulator.faults.add(Fault.rate_limited(after, reset=12))
         reply = await caller.get(simulator, POLICIES)

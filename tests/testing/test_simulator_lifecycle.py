@@ -1,5 +1,7 @@
 """Starting, stopping, threads, and what the simulator tells of the requests it got."""
 
+from __future__ import annotations
+
 import asyncio
 import signal
 import subprocess
@@ -133,7 +135,7 @@ async def test_closing_is_prompt_and_leaves_no_task(
 
 
 def test_a_thread_serves_code_without_a_loop(fleet: Fleet, backups_path: str) -> None:
-    """`with` serves from a thread that is gone afterwards, and counts as the other way does."""
+    """``with`` serves from a thread that is gone afterwards, and counts as the other way does."""
     with Simulator(fleet) as simulator:
         assert b'"backups"' in blocking_get(simulator, backups_path)
         assert [request.status for request in simulator.requests] == [200]
@@ -211,7 +213,7 @@ with simulator:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such limit")
 def test_a_thread_that_cannot_have_a_loop_says_so() -> None:
-    """Without a file descriptor left `with` raises at once and leaves no thread; later it works."""
+    """With no file descriptor left ``with`` raises at once and leaves no thread; later it works."""
     result = subprocess.run(
         [sys.executable, "-c", CANNOT_BEGIN],
         capture_output=True,

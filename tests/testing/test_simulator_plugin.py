@@ -1,5 +1,7 @@
 """The fixtures that users take into their own suites."""
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
@@ -42,7 +44,7 @@ def test_fleet(gradient_fleet, gradient_simulator):
 
 
 def test_a_suite_can_use_the_fixtures(tmp_path: Path) -> None:
-    """One line in `conftest.py` is enough, without any plugin for asyncio."""
+    """One line in ``conftest.py`` is enough, without any plugin for asyncio."""
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_suite.py").write_text(SUITE)
     command = [sys.executable, "-m", "pytest", "-q", "--strict-markers", "-W", "error"]

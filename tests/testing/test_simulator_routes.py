@@ -1,5 +1,7 @@
 """What the simulator answers: the endpoints, paging, scopes, limits and error bodies."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +15,7 @@ from .calls import Caller
 async def test_backups_look_like_the_api_describes(
     fleet: Fleet, backups_path: str, caller: Caller
 ) -> None:
-    """A page on which everything fits: oldest first, undeclared members, `links` empty."""
+    """A page on which everything fits: oldest first, undeclared members, ``links`` empty."""
     async with Simulator(fleet) as simulator:
         reply = await caller.get(simulator, backups_path)
     backups = reply.json["backups"]
@@ -64,7 +66,7 @@ async def test_pages_are_linked(
 async def test_following_next_visits_everything_once(
     fleet: Fleet, droplet_with: Callable[[int], int], caller: Caller
 ) -> None:
-    """`next` leads over all pages, keeps the other parameters and ends on the last page."""
+    """``next`` leads over all pages, keeps the other parameters and ends on the last page."""
     droplet = fleet.droplets[droplet_with(201)]
     seen: list[int] = []
     async with Simulator(fleet) as simulator:
@@ -139,7 +141,7 @@ async def test_pages_out_of_range_are_refused(
 async def test_pages_out_of_range_can_be_clamped(
     fleet: Fleet, droplet_with: Callable[[int], int], caller: Caller
 ) -> None:
-    """With `clamp` the nearest allowed value is taken."""
+    """With ``clamp`` the nearest allowed value is taken."""
     path = f"/v2/droplets/{droplet_with(201)}/backups"
     async with Simulator(fleet, clamp=True) as simulator:
         reply = await caller.get(simulator, f"{path}?page=-3&per_page=900")
@@ -148,7 +150,7 @@ async def test_pages_out_of_range_can_be_clamped(
 
 
 async def test_policies_are_keyed_by_id_and_paged(fleet: Fleet, caller: Caller) -> None:
-    """Policies of all Droplets; disabled ones have two members only, `null` windows are sent."""
+    """Policies of all Droplets; disabled ones have two members only, ``null`` windows are sent."""
     async with Simulator(fleet) as simulator:
         path = "/v2/droplets/backups/policies?per_page=15&page="
         pages = [(await caller.get(simulator, f"{path}{n}")).json for n in (1, 2, 3)]
@@ -186,7 +188,7 @@ async def test_one_policy_and_the_supported_ones(
 
 
 async def test_droplets_are_listed_by_type(fleet: Fleet, caller: Caller) -> None:
-    """Without a type GPU Droplets are left out; `type=gpus` lists those alone."""
+    """Without a type GPU Droplets are left out; ``type=gpus`` lists those alone."""
     async with Simulator(fleet) as simulator:
         plain = await caller.get(simulator, "/v2/droplets?per_page=200")
         gpus = await caller.get(simulator, "/v2/droplets?per_page=200&type=gpus")
@@ -221,7 +223,7 @@ async def test_droplets_are_found_by_tag_and_name(fleet: Fleet, caller: Caller) 
 
 
 async def test_a_single_droplet_is_as_in_the_listing(fleet: Fleet, caller: Caller) -> None:
-    """`GET /v2/droplets/{id}` gives the record of the listing, whatever the type."""
+    """``GET /v2/droplets/{id}`` gives the record of the listing, whatever the type."""
     droplet_id = next(iter(fleet.droplets))
     async with Simulator(fleet) as simulator:
         one = await caller.get(simulator, f"/v2/droplets/{droplet_id}")
@@ -243,7 +245,7 @@ async def test_images_hold_the_backups(fleet: Fleet, caller: Caller) -> None:
 
 
 async def test_scopes_take_things_away(fleet: Fleet, caller: Caller) -> None:
-    """Without `image:read` images are forbidden and Droplets lack their image members."""
+    """Without ``image:read`` images are forbidden and Droplets lack their image members."""
     async with Simulator(fleet, scopes=ALL_SCOPES - {"image:read", "tag:read"}) as simulator:
         images = await caller.get(simulator, "/v2/images?private=true")
         droplets = await caller.get(simulator, "/v2/droplets?type=gpus")
@@ -258,7 +260,7 @@ async def test_scopes_take_things_away(fleet: Fleet, caller: Caller) -> None:
 async def test_without_droplet_read_nothing_is_shown(
     fleet: Fleet, backups_path: str, caller: Caller
 ) -> None:
-    """The four endpoints of backups need `droplet:read`."""
+    """The four endpoints of backups need ``droplet:read``."""
     async with Simulator(fleet, scopes={"image:read"}) as simulator:
         assert (await caller.get(simulator, backups_path)).status == 403
 
@@ -363,7 +365,7 @@ async def test_nothing_happens_to_what_is_not_there(fleet: Fleet) -> None:
 
 
 async def test_the_hour_names_no_time(fleet: Fleet, backups_path: str, caller: Caller) -> None:
-    """The longest of several windows answers without `retry-after`; its reset may be past."""
+    """The longest of several windows answers without ``retry-after``; its reset may be past."""
     for in_past, reset in ((False, "4600"), (True, "940")):
         simulator = Simulator(
             fleet,
@@ -406,7 +408,7 @@ async def test_the_account_may_change_between_pages(
 async def test_answers_are_compressed_on_demand(
     fleet: Fleet, backups_path: str, caller: Caller
 ) -> None:
-    """With `compress` a client that accepts gzip gets it, one that does not does not."""
+    """With ``compress`` a client that accepts gzip gets it, one that does not does not."""
     async with Simulator(fleet, compress=True) as simulator:
         token = {"Authorization": f"Bearer {simulator.token}"}
         packed = await caller.get(

@@ -1,5 +1,7 @@
 """The limits, with a clock that is passed in."""
 
+from __future__ import annotations
+
 import copy
 import math
 
@@ -108,7 +110,7 @@ def test_a_single_window_can_be_of_either_style(hour_style: bool, seconds: int |
 
 
 def test_rejected_requests_can_count() -> None:
-    """With `count_rejected` a request that comes too early puts off the next one."""
+    """With ``count_rejected`` a request that comes too early puts off the next one."""
     for counted, later in ((False, True), (True, False)):
         limits = SlidingLimits([(1, 10.0)], count_rejected=counted)
         assert limits.take(0.0).allowed
