@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import attrs
@@ -248,6 +249,46 @@ def test_senseless_limits_are_refused() -> None:
     for policy in (Policy(True), None):
         with pytest.raises(ValueError, match=r"^the policy does not name its Droplet: give drop"):
             audit_droplet(policy, [], now=NOW)
+
+
+CENTURY = timedelta(days=36_525)
+EARLIEST = datetime.min.replace(tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("name", ["max_age", "grace"])
+def test_limits_of_more_than_a_century_are_refused(name: str) -> None:
+    """The error names the limit; a century is a limit like another, whatever the moment."""
+    longer: dict[str, Any] = {name: CENTURY + timedelta.resolution}
+    with pytest.raises(ValueError, match=f"^{name} must be at most 36525 days: "):
+        audit_droplet(DAILY, backups(1), now=NOW, **longer)
+    limits: dict[str, Any] = {name: CENTURY}
+    for now in (EARLIEST + CENTURY, LATEST - CENTURY):
+        policy = enabled("daily", days=10**9, window=10**9)
+        assert audit_droplet(policy, [backup(now)], now=now, **limits).finding is Finding.OK
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        EARLIEST + CENTURY - timedelta.resolution,
+        LATEST - CENTURY + timedelta.resolution,
+        LATEST.replace(tzinfo=timezone(-HOUR)),
+    ],
+)
+def test_a_moment_at_an_end_of_the_calendar_is_refused(now: datetime) -> None:
+    """It is an error that names it, and none of arithmetic."""
+    with pytest.raises(ValueError, match=r"^now must be a century from the ends of"):
+        audit_droplet(DAILY, [], now=now)
+
+
+def test_backups_at_the_ends_of_the_calendar_are_judged() -> None:
+    """A time that UTC has not is taken for the nearest that it has: the fleet is still judged."""
+    first = backup(EARLIEST.replace(tzinfo=timezone(HOUR)))
+    last = backup(LATEST.replace(tzinfo=timezone(-HOUR)))
+    audit = audit_droplet(DAILY, [first, last], now=NOW)
+    assert audit.backup_times == (EARLIEST, LATEST)
+    assert (audit.newest, audit.in_future, audit.finding) == (EARLIEST, 1, Finding.OVERDUE)
 
 
 def test_grace_makes_the_promise_smaller() -> None:

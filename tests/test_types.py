@@ -215,10 +215,3 @@ def test_error_in_a_result_is_written_as_an_object(
     found = result.to_dict(mode="json")["error"]
     assert found == result.to_dict()["error"] == json.loads(result.to_json())["error"]
     assert found == {"message": str(error), "status_code": None, "request_id": None, **described}
-
-
-def test_result_is_written_as_the_command_line_does() -> None:
-    """One description of an error, whichever way it comes out."""
-    layouts = pytest.importorskip("gradient_async.cli.layouts")
-    error = errors.APIConnectionError("broken", droplet_id=3)
-    assert DropletBackups(3, error=error).to_dict()["error"] == layouts.error_document(error)

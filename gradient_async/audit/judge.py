@@ -6,14 +6,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import fsum
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from ..types import DropletBackupPolicy, DropletBackups
 from .findings import DropletAudit, Finding, FleetAudit
-from .plans import DEFAULT_GRACE, fewest_promised, plan_interval, retention, window_length
-from .times import format_duration, in_utc
+from .plans import (
+    CENTURY,
+    DEFAULT_GRACE,
+    fewest_promised,
+    plan_interval,
+    retention,
+    window_length,
+)
+from .times import EARLIEST, LATEST, format_duration, in_utc
 
 if TYPE_CHECKING:
     from ..errors import GradientError
@@ -62,17 +69,19 @@ def audit_droplet(
     Args:
         policy: The policy, or ``None`` where the API named none for the Droplet.
         backups: All backups of the Droplet, in any order.
-        now: The moment to judge at, with a time zone.
+        now: The moment to judge at, with a time zone; at least a century from either end of the
+            calendar.
         droplet_id: The Droplet, where the policy does not name it.
         droplet_name: Its name, if it is known.
         error: Why the backups could not be had.
         max_age: The age up to which the newest backup is recent enough, whatever the plan; neither
-            window nor grace are added to it.
-        grace: How much later than its window a backup may appear, and how far clocks may differ.
+            window nor grace are added to it. At most 36,525 days.
+        grace: How much later than its window a backup may appear, and how far clocks may differ; at
+            most 36,525 days.
 
     Raises:
         ValueError: ``now`` or a backup has no time zone, ``max_age`` is not positive, ``grace`` is
-            negative, or nothing names the Droplet.
+            negative, one of the three is out of its bounds, or nothing names the Droplet.
 
     Example:
         >>> from datetime import UTC, datetime
@@ -139,17 +148,33 @@ def _positive(
         raise ValueError(f"{attribute.name} must be positive: {value!r}")
 
 
+def _within_century(rules: Rules, attribute: attrs.Attribute[Any], value: timedelta | None) -> None:
+    if value is not None and value > CENTURY:
+        raise ValueError(f"{attribute.name} must be at most {CENTURY.days} days: {value!r}")
+
+
+def _within_calendar(rules: Rules, attribute: attrs.Attribute[datetime], value: datetime) -> None:
+    """See that the judgement, which looks a century ahead and back, stays in the calendar."""
+    if not EARLIEST + CENTURY <= value <= LATEST - CENTURY:
+        raise ValueError(
+            f"{attribute.name} must be a century from the ends of the calendar: {value!r}"
+        )
+
+
 @attrs.frozen
 class Rules:
     """The moment to judge at, and how strictly; see `audit_droplet`.
 
     Raises:
-        ValueError: ``now`` has no time zone, ``max_age`` is not positive, or ``grace`` is negative.
+        ValueError: ``now`` has no time zone or is within a century of an end of the calendar,
+            ``max_age`` is not positive, ``grace`` is negative, or either is more than a century.
     """
 
-    now: datetime = attrs.field(converter=in_utc)
-    max_age: timedelta | None = attrs.field(default=None, validator=_positive)
-    grace: timedelta = attrs.field(default=DEFAULT_GRACE, validator=_not_negative)
+    now: datetime = attrs.field(converter=in_utc, validator=_within_calendar)
+    max_age: timedelta | None = attrs.field(default=None, validator=[_positive, _within_century])
+    grace: timedelta = attrs.field(
+        default=DEFAULT_GRACE, validator=[_not_negative, _within_century]
+    )
 
     def audit_fleet(
         self, policies: Mapping[int, Policy], results: Iterable[DropletBackups]

@@ -10,6 +10,7 @@ from typing import Final
 from ..types import DropletBackupPolicy
 
 __all__ = [
+    "CENTURY",
     "DEFAULT_GRACE",
     "DEFAULT_WINDOW",
     "fewest_promised",
@@ -24,7 +25,9 @@ DEFAULT_GRACE: Final = timedelta(hours=2)
 DEFAULT_WINDOW: Final = timedelta(hours=4)
 """The length of a backup window where the policy names none. Every documented plan has it."""
 
-_CENTURY: Final = timedelta(days=36_525)
+CENTURY: Final = timedelta(days=36_525)
+"""No duration is longer, so that none leads out of the calendar."""
+
 _INTRA_DAILY: Final = re.compile(r"intra_daily_([1-9]|1[0-9]|2[0-3])h", re.ASCII)
 
 
@@ -101,4 +104,4 @@ def _ceil(duration: timedelta, interval: timedelta) -> int:
 
 def _bounded(number: int | None, unit: timedelta) -> timedelta | None:
     """Give so many days or hours; within a century, whatever the API sends."""
-    return None if number is None else unit * min(max(number, 0), _CENTURY // unit)
+    return None if number is None else unit * min(max(number, 0), CENTURY // unit)

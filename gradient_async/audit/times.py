@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
 
-__all__ = ["format_duration", "in_utc", "iso_time", "whole_seconds"]
+__all__ = ["EARLIEST", "LATEST", "format_duration", "in_utc", "iso_time", "whole_seconds"]
+
+EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
+LATEST: Final = datetime.max.replace(tzinfo=UTC)
 
 
 def in_utc(moment: datetime) -> datetime:
     """Convert to UTC: between two times of one zone Python subtracts what the clocks show.
+
+    The first and last hours of the calendar may have no time in UTC; they give its nearest end.
 
     Raises:
         ValueError: The moment has no time zone.
     """
     if moment.utcoffset() is None:
         raise ValueError(f"{moment!r} has no time zone: use datetime.now(UTC), for example")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        return EARLIEST if moment.year == 1 else LATEST
 
 
 def iso_time(moment: datetime | None) -> str | None:

@@ -11,7 +11,7 @@ from ._model import Model
 from .droplets import Droplet
 from .gpu_droplets import Backup
 
-__all__ = ["DropletBackups"]
+__all__ = ["DropletBackups", "error_document", "error_text"]
 
 
 @attrs.frozen
@@ -34,15 +34,21 @@ class DropletBackups(Model):
     droplet: Droplet | None = None
 
     def _values(self) -> dict[str, Any]:
-        return {**super()._values(), "error": _described(self.error)}
+        return {**super()._values(), "error": error_document(self.error)}
 
 
-def _described(error: GradientError | None) -> dict[str, Any] | None:
+def error_document(error: GradientError | None) -> dict[str, Any] | None:
+    """Give an error as it is written to JSON."""
     if error is None:
         return None
     return {
         "type": type(error).__name__,
-        "message": error.message if isinstance(error, APIError) else str(error),
+        "message": error_text(error),
         "status_code": getattr(error, "status_code", None) or None,
         "request_id": getattr(error, "request_id", None),
     }
+
+
+def error_text(error: GradientError) -> str:
+    """Give an error in a few words: one of the API has the whole request in its text."""
+    return error.message if isinstance(error, APIError) else str(error)
