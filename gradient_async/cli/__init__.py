@@ -3,13 +3,14 @@
 Exit codes, of every command:
 
 =====  ==============================================================================
-0      Everything was done; of ``audit``: every Droplet is protected.
-1      Done, but some Droplets could not be listed; of ``audit``: there are findings.
+0      Everything was done; of ``audit``: no finding that counts. ``simulate`` was ended.
+1      Done, but some Droplets could not be listed; of ``audit``: findings that count.
 2      Wrong usage: an unknown option, no token, a file that cannot be read or written.
 3      The API could not be asked, or not to the end (``--deadline``).
 70     A bug in gradient-async; ``--debug`` shows where.
 130    Ctrl-C. What was finished is written out, what was not is named.
-143    SIGTERM. The same.
+141    The reader of a pipe went away, as ``head`` does.
+143    SIGTERM. The same as Ctrl-C.
 =====  ==============================================================================
 """
 

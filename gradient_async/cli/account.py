@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from typing import Final
 
 import attrs
 
@@ -17,8 +18,8 @@ from .run import Results, Run
 
 __all__ = ["may_join", "rest_of", "results_of", "show_fleet_plan"]
 
-FEWEST_JOINED = 3
-"""The join takes at least so many requests: a page of each listing."""
+FEW: Final = 4
+"""So few are asked about by themselves: the join and a look at its cost take as many requests."""
 
 
 def results_of(
@@ -45,7 +46,12 @@ async def rest_of(
     concurrency: int,
     finished: Collection[int],
 ) -> Results[DropletBackups]:
-    """Do as `results_of` without the Droplets that are finished, in as few requests as it takes."""
+    """Do as `results_of` without the Droplets that are finished.
+
+    The Droplets of the account are listed first, so that it is known which are left whatever comes
+    then. They are asked about by themselves, or the account is joined once more where that takes
+    fewer requests; it lists the Droplets again.
+    """
     backups = client.gpu_droplets.backups
     if droplet_ids:
         rest = [droplet_id for droplet_id in droplet_ids if droplet_id not in finished]
@@ -55,15 +61,20 @@ async def rest_of(
     )
     droplets = {droplet.id: droplet async for droplet in listing if droplet.id not in finished}
     if await _joining_pays(client, account, len(droplets)):
-        return _Rest(results_of(client, (), account, concurrency), droplets)
-    return _Rest(backups.list_many(droplets, concurrency=concurrency), droplets)
+        results = results_of(client, (), account, concurrency)
+    else:
+        results = backups.list_many(list(droplets), concurrency=concurrency)
+    return _Rest(results, droplets, len(droplets))
 
 
 async def _joining_pays(client: AsyncGradient, account: Account, left: int) -> bool:
-    """Tell whether joining the whole account takes fewer requests than asking about the rest."""
+    """Tell whether to join the whole account and not to ask about each Droplet that is left.
+
+    By the plan that was chosen; ``auto`` joins if that takes fewer requests.
+    """
     if account.plan != "auto":
         return account.plan == "joined" and left > 0
-    if left <= FEWEST_JOINED:
+    if left <= FEW:
         return False
     plan = await client.gpu_droplets.backups.plan_fleet(
         type=account.type, tag_name=account.tag_name, max_rate_limit_wait=None
@@ -76,15 +87,12 @@ class _Rest:
     """The results of these Droplets only, each with its Droplet beside it."""
 
     _results: FanOut[DropletBackups]
-    _droplets: Mapping[int, Droplet]
-
-    @property
-    def total(self) -> int:
-        return len(self._droplets)
+    _left: dict[int, Droplet]
+    total: int
 
     @property
     def missing(self) -> tuple[int, ...]:
-        return tuple(self._droplets)
+        return tuple(self._left)
 
     def __aiter__(self) -> _Rest:
         return self
@@ -92,7 +100,7 @@ class _Rest:
     async def __anext__(self) -> DropletBackups:
         while True:
             result = await anext(self._results)
-            if droplet := self._droplets.get(result.droplet_id):
+            if droplet := self._left.pop(result.droplet_id, None):
                 return attrs.evolve(result, droplet=droplet)
 
     async def aclose(self) -> None:

@@ -206,7 +206,7 @@ Example, with a second terminal for the second line:
 @click.option("--port", type=click.IntRange(0, 65_535), default=0, help="Default: any free port.")
 @click.option(
     "--droplets",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 100_000),
     default=300,
     show_default=True,
     metavar="N",

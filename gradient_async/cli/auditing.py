@@ -15,10 +15,11 @@ from .. import AsyncGradient
 from ..audit import DropletAudit, Finding, FleetAudit
 from ..audit.judge import Rules
 from ..types import DropletBackups
+from ..types.droplet_backups import error_text
 from .account import may_join, results_of, show_fleet_plan
 from .columns import Column, Layout
 from .job import Job, perform
-from .layouts import droplet_name, error_text
+from .layouts import droplet_name
 from .options import Account, Connection, Destination
 from .output import open_output, written_to
 from .problems import FAILED, OK

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
+from ..audit.times import iso_time, whole_seconds
 from .problems import Problem
 from .text import clean, day_and_time, short_duration
 
@@ -135,21 +136,19 @@ def as_text(value: object) -> str:
 
 
 def as_csv(value: object) -> str:
-    """Give a value as a program reads it: times in ISO 8601 and UTC, spans in seconds.
+    """Give a value as a program reads it: times in ISO 8601 and UTC, spans in whole seconds.
 
     Example:
         >>> as_csv(None), as_csv(False), as_csv(0), as_csv(timedelta(minutes=1))
         ('', 'false', '0', '60')
     """
     match value:
-        case None:
-            return ""
+        case None | datetime():
+            return iso_time(value) or ""
         case bool():
             return str(value).lower()
-        case datetime():
-            return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
         case timedelta():
-            return str(round(value.total_seconds()))
+            return str(whole_seconds(value))
         case list():
             return " ".join(map(str, cast(list[object], value)))
         case _:

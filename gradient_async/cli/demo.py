@@ -82,7 +82,7 @@ def serve(port: int, droplets: int, seed: int, limits: tuple[str, ...]) -> int:
 
 
 def _window(limit: str) -> tuple[int, float]:
-    found = re.fullmatch(r"([1-9][0-9]*)/([0-9]+(?:\.[0-9]+)?)", limit)
+    found = re.fullmatch(r"([1-9][0-9]{,8})/([0-9]{1,9}(?:\.[0-9]{1,9})?)", limit)
     if not found or not float(found[2]):
         raise Problem(f"{limit!r} is no rate limit such as 250/60: requests, seconds")
     return int(found[1]), float(found[2])

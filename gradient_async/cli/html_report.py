@@ -22,7 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from ..audit import DropletAudit, Finding, FleetAudit, format_duration
-from .text import gigabytes
+from .text import day_and_time, gigabytes
 
 __all__ = ["render_report"]
 
@@ -179,7 +179,7 @@ def _environment() -> Environment:
 
 
 def _utc_text(moment: datetime) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    return f"{day_and_time(moment)} UTC"
 
 
 @cache

@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 import attrs
 
 from .._fleet import FleetPlan
-from ..errors import APIError, GradientError
+from ..errors import GradientError
 from ..types import Backup, DropletBackups, Policy, SupportedPolicy
+from ..types.droplet_backups import error_document, error_text
 from .columns import Column, Layout
 from .text import count_of
 
@@ -25,7 +26,6 @@ __all__ = [
     "PlanCost",
     "droplet_name",
     "droplets_layout",
-    "error_document",
 ]
 
 
@@ -47,23 +47,6 @@ class DropletPolicy:
 
 
 BackupsLayout: TypeAlias = Layout[DropletBackups, Any]
-
-
-def error_document(error: GradientError | None) -> dict[str, object] | None:
-    """Give an error as it is written to JSON."""
-    if error is None:
-        return None
-    return {
-        "type": type(error).__name__,
-        "message": error_text(error),
-        "status_code": getattr(error, "status_code", None) or None,
-        "request_id": getattr(error, "request_id", None),
-    }
-
-
-def error_text(error: GradientError) -> str:
-    """Give an error in a few words."""
-    return error.message if isinstance(error, APIError) else str(error)
 
 
 def droplet_name(result: DropletBackups) -> str | None:

@@ -68,9 +68,6 @@ class _Lister:
         ]
         return " · ".join(filter(None, parts))
 
-    def failed(self, run: Run[DropletBackups]) -> bool:
-        return bool(run.failures) and not self.connection.simulate  # there, one is meant to fail
-
 
 def list_backups(
     connection: Connection,
@@ -105,7 +102,6 @@ def list_backups(
         layout=droplets_layout(datetime.now(UTC)) if by_droplet else BACKUPS,
         work=lister.work,
         summary=lister.summary,
-        failed=lister.failed,
         order=droplet_ids,
         resumed=resumed,
         again=["gradient-async", "backups", *account.arguments(), *map(str, droplet_ids)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from datetime import timedelta
 from functools import wraps
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast
@@ -46,11 +47,15 @@ SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def parse_duration(value: str) -> float:
-    """Read a time span, in seconds: ``90``, ``90s``, ``15m``, ``26h``, ``2d``."""
+    """Read a time span, in seconds: ``90``, ``15m``, ``26h``, ``2d``; a century at most."""
+    from ..audit.plans import CENTURY
+
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)", value)
     seconds = float(found[1]) * SECONDS[found[2]] if found else 0.0
-    if not seconds:
-        raise click.BadParameter(f"{value!r} is no time span such as 90s, 15m, 26h or 2d")
+    if not timedelta.resolution.total_seconds() <= seconds <= CENTURY.total_seconds():
+        raise click.BadParameter(
+            f"{value!r} is no time span such as 90s, 15m, 26h or 2d, of at most {CENTURY.days}d"
+        )
     return seconds
 
 
@@ -184,7 +189,11 @@ _debug = click.option(
 connection_options: Decorator = _grouped(
     Connection,
     "connection",
-    click.option("--simulate", is_flag=True, help="Ask a simulated account; no token is needed."),
+    click.option(
+        "--simulate",
+        is_flag=True,
+        help="Ask a simulated account, one of whose Droplets fails; no token is needed.",
+    ),
     click.option(
         "--token-file",
         type=click.Path(path_type=Path),

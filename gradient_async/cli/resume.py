@@ -73,7 +73,7 @@ def finished_lines(lines: Iterable[bytes], name: str) -> Iterator[Finished]:
 
 def _read(line: bytes) -> _Line | None:
     try:
-        return _decode(line)
+        return _decode(line.decode())
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 
@@ -83,7 +83,7 @@ class Resumed:
     """An export that is completed, in its own file unless another one is named.
 
     Attributes:
-        path: The file.
+        path: The file; it may have another name after `open`.
         droplet_ids: The Droplets that need not be asked about again; known after `open`.
     """
 
@@ -92,7 +92,7 @@ class Resumed:
 
     @classmethod
     def named(cls, name: str, destination: Destination) -> Resumed:
-        """Find the file. What a run that was cut off has left is given its proper name.
+        """Find the file.
 
         Raises:
             Problem: There is no such file, or another format than jsonl was asked for.
@@ -104,16 +104,14 @@ class Resumed:
             raise Problem("--columns is for table and csv, and --resume writes jsonl")
         if not path.is_file():
             raise Problem(f"cannot resume {clean(name)}: there is no such file")
-        proper = path.with_name(path.name.removesuffix(PARTIAL))
-        if proper != path and not proper.exists():
-            path = path.rename(proper)
         return cls(path)
 
     def open(self, destination: Destination) -> Output:
         """Give an output that has the finished lines and takes more.
 
         The file itself is replaced by its finished lines in one step and then appended to, so at
-        no moment has it less than it had.
+        no moment has it less than it had. What a run that was cut off has left is then given its
+        proper name.
 
         Raises:
             Problem: A file cannot be read or written, or is no export.
@@ -125,6 +123,9 @@ class Resumed:
         tidied = FileOutput(self.path, replace=True, suffix=TIDIED)
         self._copy(tidied)
         tidied.finish()
+        proper = self.path.with_name(self.path.name.removesuffix(PARTIAL))
+        if not proper.exists():
+            self.path = self.path.rename(proper)
         return AppendedFile(self.path)
 
     def _copy(self, output: Output) -> None:

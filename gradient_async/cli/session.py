@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from .. import AsyncGradient, ConfigurationError
+from .._config import TOKEN_VARIABLE
 from .options import Connection
 from .problems import Problem
 from .signals import sigterm
@@ -18,7 +19,6 @@ from .text import clean
 __all__ = ["check_connection", "open_client", "run_in_loop"]
 
 T = TypeVar("T")
-TOKEN_VARIABLE = "DIGITALOCEAN_ACCESS_TOKEN"  # noqa: S105 - a name, not a token
 
 
 def check_connection(connection: Connection) -> None:

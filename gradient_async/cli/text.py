@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 __all__ = ["clean", "count_of", "day_and_time", "droplet", "gigabytes", "named", "short_duration"]
 
-_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60))
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def clean(text: str) -> str:
@@ -26,22 +26,22 @@ def clean(text: str) -> str:
 
 def day_and_time(moment: datetime) -> str:
     """Give a time in UTC, to the minute."""
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+    from ..audit.times import in_utc  # `clean` is to load nothing
+
+    return f"{in_utc(moment):%Y-%m-%d %H:%M}"
 
 
 def short_duration(span: timedelta) -> str:
-    """Give a time span in its largest unit, rounded down.
+    """Give a time span in the largest unit of which it has at least two, rounded down.
 
     Example:
-        >>> short_duration(timedelta(hours=50)), short_duration(timedelta(seconds=40))
-        ('2 d', '40 s')
+        >>> short_duration(timedelta(hours=50)), short_duration(timedelta(hours=30))
+        ('2 d', '30 h')
     """
-    seconds = round(span.total_seconds())
-    sign = "-" if seconds < 0 else ""
-    for unit, length in _UNITS:
-        if abs(seconds) >= 2 * length:
-            return f"{sign}{abs(seconds) // length} {unit}"
-    return f"{seconds} s"
+    seconds = abs(span) // timedelta(seconds=1)
+    sign = "-" if seconds and span < timedelta() else ""
+    length, unit = next(found for found in _UNITS if seconds >= 2 * found[0] or found[0] == 1)
+    return f"{sign}{seconds // length} {unit}"
 
 
 def gigabytes(size: float) -> str:

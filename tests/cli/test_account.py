@@ -5,11 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import aclosing
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
+from gradient_async import AsyncGradient
+from gradient_async.cli.account import rest_of
+from gradient_async.cli.options import Account
 from gradient_async.testing import DropletSize, Fault, SimulatedDroplet, Simulator
 
 from .commands import Cli, Finished, ended, interrupt
@@ -187,6 +191,22 @@ def test_a_whole_export_takes_one_look_at_the_account(
     assert [request.path for request in simulator.requests] == ["/v2/droplets"]
 
 
+@pytest.mark.parametrize("plan", ["joined", "per_droplet"])
+async def test_the_rest_lacks_what_has_no_result_yet(
+    simulator: Simulator, droplet_ids: list[int], plan: Literal["joined", "per_droplet"]
+) -> None:
+    """A Droplet is missing until its result was taken; one that is finished never is."""
+    finished, rest = droplet_ids[:20], set(droplet_ids[20:])
+    async with AsyncGradient(access_token=simulator.token, base_url=simulator.url) as client:
+        results = await rest_of(client, (), Account(plan=plan), 5, finished)
+        async with aclosing(results):
+            assert (results.total, set(results.missing)) == (4, rest)
+            async for result in results:
+                rest.remove(result.droplet_id)
+                assert (results.total, set(results.missing)) == (4, rest)
+    assert not rest
+
+
 def test_an_interrupted_join_names_what_is_known(cli: Cli, simulator: Simulator) -> None:
     """As long as the images are read no Droplet is finished, and no file is left."""
     simulator.faults.add(Fault.hold(), path="/v2/images$", after=1, times=None)
@@ -251,8 +271,9 @@ def test_a_run_is_continued_with_the_same_account(cli: Cli, simulator: Simulator
 def test_the_join_is_no_use_for_the_rest_where_it_takes_more(
     cli: Cli, simulator: Simulator
 ) -> None:
-    """Four that are left are four requests; the listings would be more."""
+    """Four that are left are four requests; the listings would be more, so none is looked at."""
     out = cut_off(cli, 20)
     finished = {json.loads(line)["droplet_id"] for line in out.read_text().splitlines()}
     assert cli("backups", "--resume", "out.jsonl").code == 0
     assert asked(simulator) == set(names(simulator)) - finished
+    assert len(simulator.requests) == 1 + 4

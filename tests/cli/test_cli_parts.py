@@ -45,6 +45,8 @@ def test_cleaned_text_can_be_printed(given_text: str) -> None:
     [
         (timedelta(), "0 s"),
         (timedelta(seconds=119), "119 s"),
+        (timedelta(seconds=119.9), "119 s"),
+        (-timedelta(seconds=0.9), "0 s"),
         (timedelta(minutes=2), "2 min"),
         (timedelta(minutes=119), "119 min"),
         (timedelta(hours=47), "47 h"),
@@ -75,10 +77,16 @@ def test_lists_of_droplets_are_cut_where_a_person_reads_them() -> None:
         ([0, 4], "0 4", "0 4"),
         ("a\x1bb", "a\\x1bb", "a\x1bb"),
         (timedelta(hours=26), "26 h", "93600"),
+        (timedelta(seconds=1.9), "1 s", "1"),
         (
             datetime(2026, 9, 1, 2, 3, 4, tzinfo=timezone(timedelta(hours=2))),
             "2026-09-01 00:03",
             "2026-09-01T00:03:04Z",
+        ),
+        (
+            datetime.max.replace(tzinfo=timezone(timedelta(hours=-2))),
+            "9999-12-31 23:59",
+            "9999-12-31T23:59:59.999999Z",
         ),
     ],
 )
@@ -97,13 +105,13 @@ def test_time_spans_of_options(given_text: str, seconds: float) -> None:
     assert options.parse_duration(given_text) == seconds
 
 
-@given(st.text(max_size=8))
+@given(st.text(max_size=8) | st.from_regex(r"[0-9]{1,400}(\.[0-9]{1,9})?[smhd]?", fullmatch=True))
 def test_what_is_no_time_span_is_refused(given_text: str) -> None:
-    """Everything is either more than nothing or refused."""
+    """Everything is either more than nothing and a century at most, or refused."""
     seconds = 1.0
     with suppress(click.BadParameter):
         seconds = options.parse_duration(given_text)
-    assert seconds > 0
+    assert timedelta() < timedelta(seconds=seconds) <= timedelta(days=36_525)
 
 
 @given(
@@ -237,7 +245,15 @@ def test_lines_stay_as_they_were() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [b"{}\n", b"[]\n", b"droplet,backup\n", b'{"droplet_id": "1"}\n', b"\xff\n"]
+    "wrong",
+    [
+        b"{}\n",
+        b"[]\n",
+        b"droplet,backup\n",
+        b'{"droplet_id": "1"}\n',
+        b"\xff\n",
+        b'{"droplet_id": 2, "backups": [{"name": "\xff"}], "error": null}\n',
+    ],
 )
 def test_what_is_no_export_is_refused_by_line(wrong: bytes) -> None:
     """The line is named, so that it can be looked at."""

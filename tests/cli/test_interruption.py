@@ -244,6 +244,18 @@ def test_a_line_that_was_cut_off_and_droplets_that_failed_are_asked_for_again(
     assert not left.exists()
 
 
+@pytest.mark.parametrize("more", [(), ("-o", "other.jsonl")])
+def test_a_resume_that_is_refused_can_be_repeated(cli: Cli, more: tuple[str, ...]) -> None:
+    """What a run that was cut off has left keeps its name until there is a token."""
+    left = cli.directory / "out.jsonl.partial"
+    left.write_bytes(b"")
+    command = ("backups", "--resume", left.name, *more)
+    assert cli(*command, DIGITALOCEAN_ACCESS_TOKEN="").code == 2
+    assert list(cli.directory.iterdir()) == [left]
+    assert cli(*command).code == 0
+    assert left.exists() == bool(more)
+
+
 def test_an_export_can_be_completed_into_another_file(
     cli: Cli, simulator: Simulator, droplet_ids: list[int]
 ) -> None:

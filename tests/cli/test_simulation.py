@@ -22,10 +22,10 @@ def run(*args: str) -> Finished:
 
 
 def test_the_first_command_of_the_readme() -> None:
-    """A few hundred Droplets; some have several pages, some no backups, and one fails."""
+    """A few hundred Droplets; some have several pages, some no backups, and one fails: code 1."""
     done = run("backups", "--simulate", "--format", "json")
     listed = json.loads(done.out)
-    assert done.code == 0
+    assert done.code == 1
     assert len(listed) == DROPLETS
     counts = [len(entry["backups"]) for entry in listed]
     assert max(counts) > 200
@@ -40,7 +40,7 @@ def test_the_first_command_of_the_readme() -> None:
 def test_the_demo_pauses_where_each_droplet_is_asked() -> None:
     """By either plan one Droplet fails; one by one the limit is reached, and lasts two seconds."""
     done = run("backups", "--simulate", "--plan", "per_droplet", "--format", "jsonl")
-    assert done.code == 0
+    assert done.code == 1
     assert len(done.lines) == DROPLETS
     assert sum(line["error"] is not None for line in done.lines) == 1
 
