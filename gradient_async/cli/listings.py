@@ -34,7 +34,7 @@ class _Lister:
 
     droplet_ids: Sequence[int]
     account: Account
-    connection: Connection
+    concurrency: int
     resumed: Resumed | None
     backups: int = 0
     size: float = 0.0
@@ -45,7 +45,7 @@ class _Lister:
             self.add(result)
             run.take(result.droplet_id, result, result.error, droplet_name(result))
 
-        about = client, self.droplet_ids, self.account, self.connection.concurrency
+        about = client, self.droplet_ids, self.account, self.concurrency
         results: Results[DropletBackups]
         if self.resumed:
             run.tally.listing = not self.droplet_ids
@@ -94,7 +94,7 @@ def list_backups(
     if account.dry_run:
         return show_fleet_plan(connection, destination, account)
     resumed = None if resume is None else Resumed.named(resume, destination)
-    lister = _Lister(droplet_ids, account, connection, resumed)
+    lister = _Lister(droplet_ids, account, connection.concurrency, resumed)
     whole_table = not droplet_ids and destination.format in (None, "table")
     by_droplet = whole_table if rows is None else rows == "droplet"
     job: Job[DropletBackups] = Job(
