@@ -30,6 +30,7 @@ __all__ = [
     "Config",
     "SessionFactory",
     "SessionSource",
+    "checked_factory",
     "is_loopback",
     "masked",
 ]
@@ -76,6 +77,20 @@ class _Secret(str):
 def masked(token: str | None) -> str | None:
     """Give the same text without the white space around it, and without a representation."""
     return None if token is None else _secret(token)
+
+
+def checked_factory(session: SessionFactory | None) -> SessionFactory | None:
+    """Give back a function that makes sessions, which is all that a client with its own loop takes.
+
+    Raises:
+        TypeError: It is a session, which belongs to another loop, or something else.
+    """
+    if session is not None and not callable(session):
+        raise TypeError(
+            "session must be a function that makes an aiohttp.ClientSession on the loop of this "
+            f"client, got {session!r}"
+        )
+    return session
 
 
 def _secret(token: str) -> str:

@@ -79,7 +79,7 @@ from functools import cached_property
 from typing import Generic, Self, TypeVar, overload
 
 from .._blocking import BlockingContext, BlockingFanOut, BlockingIterator, fed, plain
-from .._config import masked
+from .._config import SessionFactory, checked_factory, masked
 from .._portal import LoopFactory, Portal
 from .._response import APIResponse
 """
@@ -110,6 +110,7 @@ BLOCKING_WORDS: Final = (
     (r"\bAn asynchronous (iterator)\b", r"An \1"),
     (r"\biterable or asynchronous iterable\b", "iterable"),
     (r"\baclose\b", "close"),
+    (r"(except ``session``)\.", r"\1 and ``loop_factory``."),
     (r"\bAsync(?=[A-Z])", ""),
 )
 
@@ -352,6 +353,7 @@ LOOP_FACTORY_DOC: Final = """
         loop_factory: Makes the event loop that the requests run on, `uvloop.new_event_loop` say.
             The default is asyncio's.
 """
+SESSION_OF_A_LOOP: Final = r"\n +`Gradient` also takes a session itself,[^.]*\."
 
 
 class ClientTwin(Twin):
@@ -359,7 +361,10 @@ class ClientTwin(Twin):
 
     def text(self) -> str:
         """Give the source of the class."""
-        before, raises, after = super().text().partition("\n\n    Raises:\n")
+        text, found = re.subn(SESSION_OF_A_LOOP, "", super().text())
+        if not found:
+            raise self.source.unsupported(self.node, "says nothing of a session of one loop")
+        before, raises, after = text.partition("\n\n    Raises:\n")
         return before + LOOP_FACTORY_DOC + raises.removeprefix("\n") + after
 
     def _init(self) -> str:
@@ -369,9 +374,10 @@ class ClientTwin(Twin):
             if isinstance(member, ast.FunctionDef) and member.name == "__init__"
         )
         return (
-            f"    def __init__({ast.unparse(init.args)}, "
+            f"    def __init__({blocking_type(ast.unparse(init.args))}, "
             "loop_factory: LoopFactory | None = None) -> None:\n"
             "        access_token = masked(access_token)\n"
+            "        session = checked_factory(session)\n"
             f"        self._wrapped = {self.node.name}({forwarded(init.args)})\n"
             "        self._portal = Portal(self._wrapped.close, loop_factory)\n"
         )

@@ -161,10 +161,10 @@ class AsyncGradient:
         the copy does not close this client; closing this client ends the copy, too.
 
         Args:
-            **changes: The keywords of `AsyncGradient`, except ``session``. With ``None`` for
-                ``access_token`` or ``base_url`` the copy has this client's. ``default_headers`` and
-                ``default_query`` are added to this client's; ``set_default_headers`` and
-                ``set_default_query`` replace them.
+            **changes: The keywords of `AsyncGradient`, except ``session``.
+                With ``None`` for ``access_token`` or ``base_url`` the copy has this client's.
+                ``default_headers`` and ``default_query`` are added to this client's;
+                ``set_default_headers`` and ``set_default_query`` replace them.
 
         Raises:
             ConfigurationError: As for `AsyncGradient`.

@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Self, Unpack
 
-from .._config import ClientOptions, SessionSource, masked
+from .._config import (
+    ClientOptions,
+    SessionFactory,
+    checked_factory,
+    masked,
+)
 from .._http import (
     DEFAULT_MAX_RATE_LIMIT_WAIT,
     DEFAULT_MAX_RESPONSE_BYTES,
@@ -53,8 +58,6 @@ class Gradient:
             way can read the token.
         session: A function that makes an `aiohttp.ClientSession` (proxy, TLS, tracing): it is
             called once per event loop, and what it makes is closed with the client.
-            `Gradient` also takes a session itself, which works on its own loop only and is
-            never closed here.
         loop_factory: Makes the event loop that the requests run on, `uvloop.new_event_loop` say.
             The default is asyncio's.
 
@@ -84,10 +87,11 @@ class Gradient:
         max_rate_limit_wait: float | None = DEFAULT_MAX_RATE_LIMIT_WAIT,
         max_response_bytes: int = DEFAULT_MAX_RESPONSE_BYTES,
         allow_insecure_http: bool = False,
-        session: SessionSource | None = None,
+        session: SessionFactory | None = None,
         loop_factory: LoopFactory | None = None,
     ) -> None:
         access_token = masked(access_token)
+        session = checked_factory(session)
         self._wrapped = AsyncGradient(
             access_token,
             base_url=base_url,
@@ -151,10 +155,10 @@ class Gradient:
         the copy does not close this client; closing this client ends the copy, too.
 
         Args:
-            **changes: The keywords of `Gradient`, except ``session``. With ``None`` for
-                ``access_token`` or ``base_url`` the copy has this client's. ``default_headers`` and
-                ``default_query`` are added to this client's; ``set_default_headers`` and
-                ``set_default_query`` replace them.
+            **changes: The keywords of `Gradient`, except ``session`` and ``loop_factory``.
+                With ``None`` for ``access_token`` or ``base_url`` the copy has this client's.
+                ``default_headers`` and ``default_query`` are added to this client's;
+                ``set_default_headers`` and ``set_default_query`` replace them.
 
         Raises:
             ConfigurationError: As for `Gradient`.

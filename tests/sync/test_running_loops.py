@@ -269,3 +269,10 @@ def test_without_threads_left(
         with pytest.raises(RuntimeError, match="can't start new thread"):
             fetch(client, droplet_id)
     assert fetch(client, droplet_id)
+
+
+async def test_a_session_of_another_loop_is_refused(simulator: Simulator) -> None:
+    """A session lives on the loop that it was made on, which is never that of a blocking client."""
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(TypeError, match=r"must be a function that makes an aiohttp"):
+            Gradient(simulator.token, session=session)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
