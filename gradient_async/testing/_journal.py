@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import itertools
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 
 import attrs
@@ -86,14 +87,15 @@ class Journal:
     busy: list[int] = attrs.field(factory=list[int], init=False)
     held: deque[asyncio.Future[None]] = attrs.field(factory=deque[asyncio.Future[None]], init=False)
     _watchers: list[Watcher] = attrs.field(factory=list[Watcher], init=False)
+    _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), init=False)
 
     def arrive(self, connection: int) -> int:
-        """Count a request that has arrived and return its number, from 1."""
+        """Count a request that has arrived and return its number, from 1, which `reset` keeps."""
         self.received += 1
         self.busy.append(connection)
         self.max_in_flight = max(self.max_in_flight, len(self.busy))
         self.changed()
-        return self.received
+        return next(self._numbers)
 
     def leave(self, connection: int) -> None:
         """Count a request that is done with."""

@@ -24,13 +24,18 @@ class CountingServer(web.Server):
         handler: Answers a request, given the number of its connection.
         changed: Called when a connection is opened or closed.
         keepalive_timeout: Seconds after which an idle connection is closed.
+        opened: Number of TCP connections that were accepted before.
 
     Attributes:
         opened: Number of TCP connections ever accepted.
     """
 
     def __init__(
-        self, handler: Handler, changed: Callable[[], None], keepalive_timeout: float
+        self,
+        handler: Handler,
+        changed: Callable[[], None],
+        keepalive_timeout: float,
+        opened: int,
     ) -> None:
         super().__init__(
             self._handle,
@@ -38,7 +43,7 @@ class CountingServer(web.Server):
             access_log=None,
             keepalive_timeout=keepalive_timeout,
         )
-        self.opened = 0
+        self.opened = opened
         self._answer = handler
         self._changed = changed
         self._closed = False

@@ -116,7 +116,7 @@ class Simulator:
         self._listener: Listener | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: ServerThread | None = None
-        self._closed_connections = 0
+        self._opened = 0
         self._url = ""
 
     def __repr__(self) -> str:
@@ -167,7 +167,7 @@ class Simulator:
             raise RuntimeError("the simulator is running already")
         self._loop = asyncio.get_running_loop()
         server = CountingServer(
-            self._service.handle, self._journal.changed, self._keepalive_timeout
+            self._service.handle, self._journal.changed, self._keepalive_timeout, self._opened
         )
         listener = Listener(server, *self._address)
         self._url = await listener.start()
@@ -182,7 +182,7 @@ class Simulator:
         listener, self._listener = self._listener, None
         if listener is not None:
             self._service.serving = False
-            self._closed_connections += listener.server.opened
+            self._opened = listener.server.opened
             await listener.stop()
 
     @property
@@ -225,7 +225,7 @@ class Simulator:
     @property
     def connections(self) -> int:
         """Number of TCP connections ever opened."""
-        return self._closed_connections + (self._listener.server.opened if self._listener else 0)
+        return self._listener.server.opened if self._listener else self._opened
 
     @property
     def open_connections(self) -> int:

@@ -267,6 +267,20 @@ async def test_a_restarted_simulator_links_to_itself(fleet: Fleet, caller: Calle
     assert simulator.connections == 2
 
 
+async def test_no_number_is_given_twice(fleet: Fleet, backups_path: str, caller: Caller) -> None:
+    """Neither an emptied log nor a second start lets IDs and numbers begin anew."""
+    simulator = Simulator(fleet)
+    async with simulator:
+        first = (await caller.get(simulator, backups_path)).headers["x-request-id"]
+        simulator.reset_log()
+        second = (await caller.get(simulator, backups_path)).headers["x-request-id"]
+    async with simulator:
+        third = (await caller.get(simulator, backups_path)).headers["x-request-id"]
+    assert len({first, second, third}) == 3
+    assert [request.connection for request in simulator.requests] == [1, 2]
+    assert simulator.received == simulator.connections == 2
+
+
 async def test_idle_connections_can_be_dropped(
     fleet: Fleet, backups_path: str, caller: Caller
 ) -> None:
