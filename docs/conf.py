@@ -65,10 +65,7 @@ nitpick_ignore_regex = [
     (r"py:.*", rf"({outside})\..*"),
     (r"py:.*", r"(.*\.)?_.*"),
     (r"py:.*", r".*[^\w.].*"),
-    (
-        r"py:.*",
-        r"[RT]|datetime|timedelta|Droplet(Ids|Type)|Feed|LoopFactory|Paged?|PlanChoice",
-    ),
+    (r"py:.*", r"[RT]|datetime|timedelta|Droplet(Ids|Type)|Feed|LoopFactory|Paged?|PlanChoice"),
     (r"py:.*", r"LinkStyle|Portal|Session\w+"),
     (r"py:.*", r"Async\w+With\w+Response"),
     (r"py:.*", r"gradient_async\.sync\.(views\.\w+|responses\.T)"),
