@@ -12,6 +12,7 @@ Droplet is its state at that moment, or at the later one at which it was asked a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Final, Literal, TypeAlias, get_args
 
 import attrs
@@ -28,6 +29,7 @@ __all__ = [
     "as_backup",
     "checked_plan",
     "joined_backups",
+    "oldest_first",
     "pages",
     "policies_pay",
 ]
@@ -176,7 +178,12 @@ def joined_backups(
     found = [images[number] for number in droplet.backup_ids if number in images]
     if len(found) < len(droplet.backup_ids):
         return None
-    return sorted(found, key=lambda backup: (backup.created_at, backup.id))
+    return oldest_first(found)
+
+
+def oldest_first(backups: Iterable[Backup]) -> list[Backup]:
+    """Give backups in the order in which they were made, which no listing promises."""
+    return sorted(backups, key=attrgetter("created_at", "id"))
 
 
 def policies_pay(empty: Iterable[int], policies: Mapping[int, Policy], requests_left: int) -> bool:

@@ -238,7 +238,8 @@ class _AnsweredError(APIError):
     """What the errors about an answer have in common.
 
     Attributes:
-        response: The answer, or ``None`` when the client's own pacing refused to send.
+        response: The answer; ``None`` when the client's own pacing refused to send, or the error is
+            about a part of a listing.
         status_code: The HTTP status of the answer.
         request_id: What DigitalOcean's support asks for, where the answer has one.
     """

@@ -559,7 +559,17 @@ class TestOverSockets:
         assert got == [backup.id for backup in result.backups] == list(range(1, 46))
         assert simulator.received == 6
 
-    @pytest.mark.parametrize("key", ["abc", "", "1_0", "-1"])
+    async def test_an_order_of_the_api_is_not_relied_on(self) -> None:
+        """All backups of a Droplet come oldest first, whatever the order of its pages is."""
+        with Simulator(Fleet.uniform(1, backups=0)) as simulator:
+            simulator.faults.add(page_body(range(200, 0, -1), 203), query={"page": 1}, times=None)
+            simulator.faults.add(page_body([202, 203, 201], 203), query={"page": 2}, times=None)
+            async with far_client(simulator) as client:
+                backups = client.gpu_droplets.backups
+                [result] = await collect(backups.list_many([only(simulator)]))
+        assert [backup.id for backup in result.backups] == list(range(1, 204))
+
+    @pytest.mark.parametrize("key", ["abc", "", "1_0", "-1", "9" * 21, "9" * 5000])
     async def test_policy_under_a_key_that_is_no_id(self, key: str) -> None:
         """It is an error of the answer, and names the place."""
         body = json.dumps({"policies": {key: {"droplet_id": 1}}, "meta": {"total": 1}}).encode()
@@ -569,7 +579,7 @@ class TestOverSockets:
                 with pytest.raises(APIResponseValidationError) as caught:
                     await collect(client.gpu_droplets.backups.iter_policies())
                 results = await collect(client.gpu_droplets.backups.list_fleet(plan="joined"))
-        assert caught.value.path == f"$.policies[{key!r}]"
+        assert caught.value.path == f"$.policies[{key[:40]!r}]"
         assert [result.error for result in results] == [None] * 3
 
 

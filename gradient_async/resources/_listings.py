@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from operator import attrgetter, itemgetter
-from typing import Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from .._http import MAX_PER_PAGE, Endpoint, checked_droplet_id, paging_query
 from .._paging import Answer, Get, Paged
@@ -32,6 +32,9 @@ __all__ = [
     "policy_endpoint",
 ]
 
+
+MOST_DIGITS: Final = 20
+"""An ID that is longer is none."""
 
 A = TypeVar("A", bound=Answer)
 T = TypeVar("T")
@@ -151,9 +154,9 @@ def _as_id(key: str) -> int:
     Raises:
         APIResponseValidationError: It is no ID.
     """
-    if key.isascii() and key.isdigit():
+    if key.isascii() and key.isdigit() and len(key) <= MOST_DIGITS:
         return int(key)
-    where = f"$.policies[{key!r}]"
+    where = f"$.policies[{key[: 2 * MOST_DIGITS]!r}]"
     raise APIResponseValidationError(
         f"the key of a policy is no Droplet ID: {where}", path=where, response=None
     )

@@ -6,7 +6,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Unpack
 
 from .._fan_out import DEFAULT_CONCURRENCY, DropletIds, FanOut, ends_run
-from .._fleet import FleetPlan, PlanChoice, checked_plan
+from .._fleet import FleetPlan, PlanChoice, checked_plan, oldest_first
 from .._fleet_reader import FleetReader
 from .._http import MAX_PER_PAGE, Endpoint, RequestOptions, checked_count
 from .._paging import DEFAULT_PAGE_CONCURRENCY, Get, Listing
@@ -269,7 +269,8 @@ class AsyncBackupsResource(AsyncAPIResource):
             droplet_ids: Any iterable or asynchronous iterable of Droplet IDs. It is consumed as
                 there is room, so it may be without end. An ID that comes again is asked about once
                 and answered each time; of an iterator the newest 1,024 answers are remembered.
-            concurrency: The most Droplets that are asked about at once.
+            concurrency: The most Droplets that are asked about at once. Of all requests on a loop
+                100 are under way at most, or as many as a session of your own connects.
             deadline: Seconds for the whole run, ``None`` for as long as it takes.
             **options: See `RequestOptions`; they hold for every request. ``max_rate_limit_wait`` is
                 ``None`` here unless it is given: a fan-out waits as long as the limit takes.
@@ -330,7 +331,8 @@ class AsyncBackupsResource(AsyncAPIResource):
                 is decided from the first pages, so it takes at most two requests more than knowing
                 it beforehand; `plan_fleet` tells what it would be. Where the images cannot be used
                 each Droplet is asked all the same.
-            concurrency: The most Droplets that are asked about at once.
+            concurrency: The most Droplets that are asked about at once. Of all requests on a loop
+                100 are under way at most, or as many as a session of your own connects.
             deadline: Seconds for the whole run, ``None`` for as long as it takes.
             **options: See `RequestOptions`; they hold for every request. ``max_rate_limit_wait`` is
                 ``None`` here unless it is given: a fan-out waits as long as the limit takes.
@@ -416,10 +418,10 @@ async def _ask(get: Get, droplet_id: int) -> DropletBackups:
     try:
         answer: BackupListResponse = await get(backups_endpoint(droplet_id, 1, MAX_PER_PAGE))
         if len(answer.backups) == answer.meta.total:
-            return DropletBackups(droplet_id, answer.backups)
+            return DropletBackups(droplet_id, oldest_first(answer.backups))
         pages = backups_of(get, droplet_id)
         listing = pages.listing(pages.page(answer))
-        return DropletBackups(droplet_id, [backup async for backup in listing])
+        return DropletBackups(droplet_id, oldest_first([backup async for backup in listing]))
     except GradientError as error:
         if ends_run(error):
             raise

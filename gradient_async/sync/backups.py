@@ -261,7 +261,8 @@ class BackupsResource:
             droplet_ids: Any iterable of Droplet IDs. It is consumed as
                 there is room, so it may be without end. An ID that comes again is asked about once
                 and answered each time; of an iterator the newest 1,024 answers are remembered.
-            concurrency: The most Droplets that are asked about at once.
+            concurrency: The most Droplets that are asked about at once. Of all requests on a loop
+                100 are under way at most, or as many as a session of your own connects.
             deadline: Seconds for the whole run, ``None`` for as long as it takes.
             **options: See `RequestOptions`; they hold for every request. ``max_rate_limit_wait`` is
                 ``None`` here unless it is given: a fan-out waits as long as the limit takes.
@@ -321,7 +322,8 @@ class BackupsResource:
                 is decided from the first pages, so it takes at most two requests more than knowing
                 it beforehand; `plan_fleet` tells what it would be. Where the images cannot be used
                 each Droplet is asked all the same.
-            concurrency: The most Droplets that are asked about at once.
+            concurrency: The most Droplets that are asked about at once. Of all requests on a loop
+                100 are under way at most, or as many as a session of your own connects.
             deadline: Seconds for the whole run, ``None`` for as long as it takes.
             **options: See `RequestOptions`; they hold for every request. ``max_rate_limit_wait`` is
                 ``None`` here unless it is given: a fan-out waits as long as the limit takes.

@@ -39,7 +39,7 @@ class BackupListResponse(Model):
 
     Attributes:
         meta: `meta.total` is the number of backups over all pages.
-        backups: The backups of this page, oldest first.
+        backups: The backups of this page, in the order of the API.
         links: The other pages, if there are any.
     """
 
