@@ -7,6 +7,7 @@ try, `_pacing` when that may be sent, `_connections` over which session.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import AsyncIterator, Coroutine
@@ -38,6 +39,7 @@ __all__ = ["Transport", "unexpected_body"]
 T = TypeVar("T")
 
 MAX_REDIRECTS: Final = 5
+LOGGER: Final = logging.getLogger("gradient_async")
 
 
 class Transport:
@@ -143,6 +145,9 @@ class Transport:
             else:
                 self.pacer.give_back()
             raise
+        if LOGGER.isEnabledFor(logging.DEBUG):
+            waited = time.monotonic() - started
+            LOGGER.debug("%s: %d in %.3f s", call.failed_request(), raw.status, waited)
         limits = RateLimitHeaders(raw.headers, time.time())
         if raw.status == 429:
             self.pacer.refuse(sent_at, limits)
@@ -204,6 +209,8 @@ class Transport:
             if call.terms.max_retries == 0 and call.patience is not None:
                 raise error
             call.refusal = error
+            wait = self.pacer.closed_for()
+            LOGGER.info("%s: %s; waits %.1f s", error.request, error.message, wait)
             return
         await self._pause(call, error, limits.retry_after)
 
@@ -219,6 +226,7 @@ class Transport:
         )
         if delay is None:
             raise error
+        LOGGER.info("%s: %s; tried again in %.1f s", error.request, error.message, delay)
         await asyncio.sleep(delay)
 
 

@@ -144,6 +144,10 @@ class FailedRequest(NamedTuple):
     url: str
     """The whole URL, with its query."""
 
+    def __str__(self) -> str:
+        """Give both, as in a log."""
+        return f"{self.method} {self.url}"
+
 
 class FailedResponse(NamedTuple):
     """The answer that an error is about."""
@@ -204,7 +208,7 @@ class APIError(GradientError):
     def _about(self) -> list[str]:
         about = []
         if self.request is not None:
-            about.append(f"{self.request.method} {self.request.url}")
+            about.append(str(self.request))
         if self.droplet_id is not None:
             about.append(f"Droplet {self.droplet_id}")
         if self.attempts > 1:
