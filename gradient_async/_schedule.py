@@ -29,6 +29,8 @@ LimitKind: TypeAlias = Literal["burst", "hourly"]
 LONGEST_PAUSE: Final = 3600.0
 """The API counts no request for longer than an hour, so no pause needs to be longer."""
 LONGEST_BACKOFF: Final = 30.0
+ANSWER_SECONDS: Final = 1.0
+"""How long those that wait for the answer to another request expect it to take."""
 SPREAD: Final = 0.05
 """The gate opens later by up to this part of the pause, so that processes do not come in step."""
 LONGEST_SPREAD: Final = 1.0
@@ -139,11 +141,12 @@ class Schedule:
         self.opens_at = float("-inf")
         self._random = random
         self._refusals = 0
+        self._guessed = False
         self._refusal_kind: LimitKind = "burst"
 
     def start(self, now: float) -> bool:
         """Take a place in every window, if the gate is open and each of them has one."""
-        if now < self.opens_at:
+        if now < self.opens_at or self._is_being_tested:
             return False
         for window in self.windows:
             if not window.has_room(now, self.running):
@@ -154,7 +157,14 @@ class Schedule:
     def ready_at(self, now: float, ahead: int = 0) -> float:
         """Give the earliest time at which a request with ``ahead`` others before it may start."""
         times = [window.room_at(now, self.running, ahead) for window in self.windows]
+        if self._is_being_tested:
+            times.append(now + ANSWER_SECONDS)
         return max(now, self.opens_at, *times)
+
+    @property
+    def _is_being_tested(self) -> bool:
+        """Whether the first request since a guess is under way, and all others wait for it."""
+        return self._guessed and self.running > 0
 
     def kind_at(self, now: float, ahead: int) -> LimitKind:
         """Tell which limit it is that such a request would wait for."""
@@ -174,7 +184,7 @@ class Schedule:
             window.answered.append(now)
         if limits is None:
             return
-        self._refusals = 0
+        self._refusals, self._guessed = 0, False
         remaining = limits.remaining
         if remaining is None:
             return
@@ -194,16 +204,20 @@ class Schedule:
         """Close the gate after an answer 429 to a request that was sent at ``sent_at``.
 
         Answers to requests that were sent before the gate closed tell nothing new: only one that
-        wants a pause longer by more than rounding moves the opening.
+        wants a pause longer by more than rounding moves the opening. Where nothing tells how long
+        to pause, one request has to find out, or all that wait would be refused once more.
         """
         self.running -= 1
         pause = self._pause(now, limits)
         if sent_at >= self.opens_at:
             self._refusals += 1
+            self._guessed = pause is None
+            if pause is None:
+                pause = backoff(1, 0.0)
             if self._refusals > 1:
                 pause = max(pause, backoff(self._refusals - 1, 0.0, longest=LONGEST_BACKOFF))
             self._close(now + pause + self._random() * min(SPREAD * pause, LONGEST_SPREAD), limits)
-        elif now + pause > self.opens_at + 1:
+        elif pause is not None and now + pause > self.opens_at + 1:
             self._close(now + pause, limits)
         window = self._refusing_window(limits)
         if window is not None:
@@ -223,8 +237,8 @@ class Schedule:
             return None
         return self.windows[-1 if limits.retry_after is None else 0]
 
-    def _pause(self, now: float, limits: RateLimitHeaders) -> float:
-        """Give the seconds that an answer 429 asks for.
+    def _pause(self, now: float, limits: RateLimitHeaders) -> float | None:
+        """Give the seconds that an answer 429 asks for, ``None`` where nothing tells.
 
         ``ratelimit-reset`` has been seen to lie in the past: then the client's own window tells.
         """
@@ -233,10 +247,10 @@ class Schedule:
             asked = limits.reset_in
         if asked is None or (asked <= 0 and limits.retry_after is None):
             asked = self._own_pause(now)
-        return min(asked, LONGEST_PAUSE)
+        return None if asked is None else min(asked, LONGEST_PAUSE)
 
-    def _own_pause(self, now: float) -> float:
+    def _own_pause(self, now: float) -> float | None:
         window = self.windows[-1] if self.windows else None
         if window is not None and window.own(now, self.running) >= window.limit:
             return window.room_at(now, self.running, 0) - now
-        return backoff(1, 0.0)
+        return None

@@ -194,6 +194,31 @@ class TestScheduleRefused:
             opened.append(schedule.opens_at)
         assert opened == [2.0, 2.0, 3.5]
 
+    @pytest.mark.parametrize("said", [NO_HEADERS, headers(reset=int(EPOCH) - 9)])
+    def test_after_a_guess_one_request_finds_out(self, said: RateLimitHeaders) -> None:
+        """Where a 429 does not say how long, all others wait for the first answer after it."""
+        schedule = schedule_of()
+        assert schedule.start(0.0)
+        schedule.refuse(0.0, 0.0, said)
+        opens_at = schedule.opens_at
+        assert schedule.start(opens_at)
+        assert not schedule.start(opens_at)
+        assert schedule.ready_at(opens_at) == opens_at + 1.0
+        schedule.finish(opens_at, opens_at, None)  # it broke off: the next one finds out
+        assert schedule.start(opens_at)
+        assert not schedule.start(opens_at)
+        schedule.finish(opens_at, opens_at, NO_HEADERS)
+        assert fill(schedule, opens_at, opens_at, most=50) == 50
+
+    def test_after_a_pause_that_was_named_all_go_on(self) -> None:
+        """A 429 that says how long to wait is believed, also when the one before did not say."""
+        schedule = schedule_of()
+        assert schedule.start(0.0)
+        schedule.refuse(0.0, 0.0, NO_HEADERS)
+        assert schedule.start(1.0)
+        schedule.refuse(1.0, 1.0, headers(retry_after=2))
+        assert fill(schedule, 3.0, 3.0, most=50) == 50
+
     def test_refused_again_and_again_waits_longer_each_time(self) -> None:
         """A server that refuses with no pause of its own is asked ever more seldom, not faster."""
         schedule, now, pauses = schedule_of(), 0.0, list[float]()
@@ -403,7 +428,9 @@ class TestScheduleBesideOthers:
         assert schedule.start(0.0)
         schedule.refuse(0.0, 0.0, NO_HEADERS)
         assert not schedule.start(0.4)
-        assert fill(schedule, 0.5, 0.5) == 10
+        assert schedule.start(0.5)
+        schedule.finish(0.5, 0.5, NO_HEADERS)
+        assert fill(schedule, 0.5, 0.5) == 9
 
     def test_memory_is_bounded_without_headers_about_a_window(self) -> None:
         """A window that no answer describes remembers no more requests than it allows."""
