@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from .. import AsyncGradient, RateLimit
-from ..testing import Fault, Fleet, SimulatedDroplet, Simulator, run_forever
+from ..testing import Fleet, Simulator, run_forever
 from .problems import OK, Problem
 from .terminal import tell
 from .text import count_of
@@ -36,9 +36,8 @@ def demo_fleet(droplets: int = DROPLETS, seed: int = 0) -> Fleet:
 
 @asynccontextmanager
 async def demo_client() -> AsyncIterator[AsyncGradient]:
-    """Serve a simulated account on loopback, one of its Droplets failing, and give its client."""
+    """Serve a simulated account on loopback, and give its client."""
     simulator = Simulator(demo_fleet(), limits=[LIMIT], latency=LATENCY)
-    _fail(simulator, list(simulator.fleet.droplets.values())[-4])
     async with (
         simulator,
         AsyncGradient(
@@ -48,13 +47,6 @@ async def demo_client() -> AsyncIterator[AsyncGradient]:
         ) as client,
     ):
         yield client
-
-
-def _fail(simulator: Simulator, droplet: SimulatedDroplet) -> None:
-    """Let a Droplet fail by either plan: an image of it is missing, and so is its own answer."""
-    simulator.fleet.hide(droplet.backups[0].id, "images")
-    path = rf"/v2/droplets/{droplet.id}/backups$"
-    simulator.faults.add(Fault.status(500), path=path, times=None)
 
 
 def serve(port: int, droplets: int, seed: int, limits: tuple[str, ...]) -> int:

@@ -192,7 +192,7 @@ connection_options: Decorator = _grouped(
     click.option(
         "--simulate",
         is_flag=True,
-        help="Ask a simulated account, one of whose Droplets fails; no token is needed.",
+        help="Ask a simulated account; no token is needed.",
     ),
     click.option(
         "--token-file",
