@@ -48,12 +48,12 @@ class Page(Generic[T]):
     Attributes:
         items: Its items.
         total: The number of items over all pages, where the answer names it.
-        has_next: Whether the answer names a next page.
+        has_next: Whether the answer names a next page; ``None`` when it has no links at all.
     """
 
     items: Sequence[T]
     total: int | None
-    has_next: bool = False
+    has_next: bool | None = None
 
 
 class PagePlan:
@@ -82,8 +82,12 @@ class PagePlan:
         self._keys: set[Hashable] = set()
         self._totals: list[int] = []
 
-    def add(self, keys: Sequence[Hashable], total: int | None, *, has_next: bool) -> None:
-        """Take the page that comes next in order: the keys of its items, and what it tells."""
+    def add(self, keys: Sequence[Hashable], total: int | None, *, has_next: bool | None) -> None:
+        """Take the page that comes next in order: the keys of its items, and what it tells.
+
+        One that tells neither a total nor of other pages is not taken for the last one until the
+        next shows nothing new: the server may cap ``per_page``.
+        """
         self.read += 1
         known = len(self._keys)
         self._keys.update(keys)
@@ -92,7 +96,9 @@ class PagePlan:
         if len(self._keys) == known:
             self.last = self.read  # the end, or a server that takes no notice of the number
         elif total is None or total < len(self._keys):
-            self.last = self.read + (has_next or len(keys) >= self._per_page)
+            tells_nothing = total is None and has_next is None
+            is_full = len(keys) >= self._per_page
+            self.last = self.read + bool(has_next or is_full or tells_nothing)
         else:
             if self.read == 1 and len(keys) < min(total, self._per_page):
                 self._page_size = len(keys)  # a server that caps `per_page` lower
@@ -233,8 +239,9 @@ class Paged(Generic[T]):
 
     def page(self, answer: Answer) -> Page[T]:
         """Read an answer as a page."""
-        links = answer.links
-        has_next = links is not None and links.pages is not None and links.pages.next is not None
+        links, has_next = answer.links, None
+        if links is not None:
+            has_next = links.pages is not None and links.pages.next is not None
         return Page(self.items(answer), answer.meta.total, has_next)
 
     def listing(

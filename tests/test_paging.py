@@ -182,6 +182,13 @@ class TestPagePlan:
         assert read(server, PagePlan(200)) == (set(range(count)), True)
         assert len(server.asked) == -(-count // 3)
 
+    @pytest.mark.parametrize("count", range(8))
+    def test_a_server_that_tells_nothing_is_read_until_nothing_is_new(self, count: int) -> None:
+        """Without total and links, a page that is not full may be one of a server that caps it."""
+        server = Server(list(range(count)), per_page=3, total=lambda _: None)
+        assert read(server, PagePlan(200)) == (set(range(count)), True)
+        assert len(server.asked) == 1 + -(-count // 3)
+
     @pytest.mark.parametrize(("total", "last"), [(0, 1), (1, 1), (2, 1), (3, 2), (5, 3)])
     def test_the_total_tells_the_last_page(self, total: int, last: int) -> None:
         """After the first page it is known how many there are, the last one being full or not."""
@@ -558,6 +565,17 @@ class TestOverSockets:
                 [result] = await collect(backups.list_many([only(simulator)]))
         assert got == [backup.id for backup in result.backups] == list(range(1, 46))
         assert simulator.received == 6
+
+    async def test_the_same_backup_twice_on_a_page(self) -> None:
+        """It is not counted twice: one of the total is missing, whichever way is taken."""
+        with Simulator(Fleet.uniform(1, backups=0)) as simulator:
+            simulator.faults.add(page_body([1, 1], total=2), path="/backups$", times=None)
+            async with far_client(simulator) as client:
+                backups = client.gpu_droplets.backups
+                [result] = await collect(backups.list_many([only(simulator)]))
+                with pytest.raises(IncompleteListingError):
+                    await collect(backups.iter_backups(only(simulator)))
+        assert isinstance(result.error, IncompleteListingError)
 
     async def test_an_order_of_the_api_is_not_relied_on(self) -> None:
         """All backups of a Droplet come oldest first, whatever the order of its pages is."""

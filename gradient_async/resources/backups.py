@@ -417,7 +417,7 @@ async def _ask(get: Get, droplet_id: int) -> DropletBackups:
     """Get all backups of a Droplet; an error that concerns only it is its result."""
     try:
         answer: BackupListResponse = await get(backups_endpoint(droplet_id, 1, MAX_PER_PAGE))
-        if len(answer.backups) == answer.meta.total:
+        if len({backup.id for backup in answer.backups}) == answer.meta.total:
             return DropletBackups(droplet_id, oldest_first(answer.backups))
         pages = backups_of(get, droplet_id)
         listing = pages.listing(pages.page(answer))
