@@ -295,7 +295,7 @@ class FanOut(ResultStream[R]):
             return self._ids.total
         return len(self._ids) if isinstance(self._ids, Collection) else None
 
-    def _tasks(self) -> Iterable[asyncio.Task[Any]]:
+    def _leave(self) -> Iterable[asyncio.Task[Any]]:
         if self._alarm is not None:
             self._alarm.cancel()
         if self._run is None:

@@ -152,7 +152,7 @@ class Listing(ResultStream[T]):
         if first is not None:
             self._add(first)
 
-    def _tasks(self) -> Iterable[asyncio.Task[Any]]:
+    def _leave(self) -> Iterable[asyncio.Task[Any]]:
         return tuple(self._running)
 
     async def _fill(self) -> bool:

@@ -11,7 +11,7 @@ __all__ = ["backoff", "retry_delay"]
 FIRST_DELAY: Final = 0.5
 LONGEST_DELAY: Final = 8.0
 LONGEST_RETRY_AFTER: Final = 60.0
-"""A server that wants a longer pause than this gets no second try: the caller is told instead."""
+"""A failing server that wants a longer pause than this gets no second try: the caller is told."""
 
 _TRANSIENT_STATUSES: Final = frozenset({408, 409})
 

@@ -44,8 +44,8 @@ class ResultStream(ABC, Generic[T]):
         """Wait until something is ready; ``False`` when nothing will be any more."""
 
     @abstractmethod
-    def _tasks(self) -> Iterable[asyncio.Task[Any]]:
-        """Give the tasks that are to be cancelled when the stream is left."""
+    def _leave(self) -> Iterable[asyncio.Task[Any]]:
+        """Begin nothing more, and give the tasks that are to be cancelled. From any thread."""
 
     def _taken(self, count: int) -> None:
         """Make room for more, after so many results were taken."""
@@ -100,7 +100,7 @@ class ResultStream(ABC, Generic[T]):
         Results that are there already can still be taken.
         """
         self._closed = True
-        tasks = list(self._tasks())
+        tasks = list(self._leave())
         for task in tasks:
             task.cancel()
         if tasks:
@@ -121,5 +121,5 @@ class ResultStream(ABC, Generic[T]):
         if self._loop is None or self._loop.is_closed():
             return
         with suppress(RuntimeError):  # the loop may end at any moment
-            for task in self._tasks():
+            for task in self._leave():
                 self._loop.call_soon_threadsafe(task.cancel)

@@ -1,4 +1,4 @@
-"""Everything that this library raises on purpose.
+"""What can go wrong with a request, a run or the configuration.
 
 All of it is a `GradientError`, so one ``except`` is enough where the reason does not matter::
 

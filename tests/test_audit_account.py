@@ -211,6 +211,26 @@ async def test_account_of_chosen_droplets(simulator: Simulator) -> None:
     assert len(simulator.requests) == 4
 
 
+@BOTH
+def test_one_or_two_droplets_cost_two_requests_each(audit: Audit) -> None:
+    """However large the account is; one that does not exist is an error of its own."""
+    account = Fleet.generate(300)
+    one, two, *_ = gpus(account)
+    with Simulator(account) as simulator:
+        alone = audit(simulator, [one], now=account.now)
+        assert sorted(request.path for request in simulator.requests) == [
+            f"/v2/droplets/{one}/backups",
+            f"/v2/droplets/{one}/backups/policy",
+        ]
+        both = audit(simulator, [two, one, one], now=account.now)
+        gone = audit(simulator, [7], now=account.now)
+        everything = audit(simulator, gpus(account), now=account.now)
+    judged = {audit.droplet_id: audit for audit in everything}
+    assert list(alone) == [judged[one]]
+    assert list(both) == [judged[droplet_id] for droplet_id in sorted((one, two))]
+    assert [audit.finding for audit in gone] == [Finding.ERROR]
+
+
 async def test_account_when_the_deadline_passes_too_early() -> None:
     """An audit does not pass over Droplets that it has not heard of: that is an error."""
     totals: list[int] = []

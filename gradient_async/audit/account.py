@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from ..errors import DeadlineExceededError
+from ..errors import DeadlineExceededError, NotFoundError
 from ..types import DropletBackups
 from .findings import FleetAudit
 from .judge import Rules
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
     from ..sync import Gradient
     from ..types import Policy
 
-__all__ = ["audit_account", "audit_account_blocking"]
+__all__ = ["audit_account", "audit_account_blocking", "policies_of"]
+
+FEW: Final = 2
+"""So few Droplets are asked about one by one: the listing may take any number of requests."""
 
 
 async def audit_account(
@@ -41,8 +45,9 @@ async def audit_account(
 ) -> FleetAudit:
     """Ask for all policies and all backups of an account, and judge them.
 
-    The policies are one request for every 200 Droplets; the backups are what `list_fleet` takes or,
-    for given Droplets, what `list_many` takes.
+    The policies are one request for every 200 Droplets of the account, or one each where only one
+    or two Droplets are given; the backups are what `list_fleet` takes or, for given Droplets, what
+    `list_many` takes.
 
     Args:
         client: The client.
@@ -75,12 +80,12 @@ async def audit_account(
     """
     rules = Rules(now or datetime.now(UTC), max_age, grace)
     backups = client.gpu_droplets.backups
+    named = None if droplet_ids is None else list(dict.fromkeys(droplet_ids))
     fan_out: FanOut[DropletBackups] = _fan_out(
-        backups, droplet_ids, type, tag_name, plan, concurrency, deadline
+        backups, named, type, tag_name, plan, concurrency, deadline
     )
-    evidence = _Evidence(rules, fan_out, on_start, on_result)
-    async for droplet_id, policy in backups.iter_policies(max_rate_limit_wait=deadline):
-        evidence.policies[droplet_id] = policy
+    policies = await policies_of(client, named, max_rate_limit_wait=deadline)
+    evidence = _Evidence(rules, policies, fan_out, on_start, on_result)
     evidence.start()
     try:
         async with fan_out as results:
@@ -134,11 +139,12 @@ def audit_account_blocking(
     """
     rules = Rules(now or datetime.now(UTC), max_age, grace)
     backups = client.gpu_droplets.backups
+    named = None if droplet_ids is None else list(dict.fromkeys(droplet_ids))
     fan_out: BlockingFanOut[DropletBackups] = _fan_out(
-        backups, droplet_ids, type, tag_name, plan, concurrency, deadline
+        backups, named, type, tag_name, plan, concurrency, deadline
     )
-    evidence = _Evidence(rules, fan_out, on_start, on_result)
-    evidence.policies.update(backups.iter_policies(max_rate_limit_wait=deadline))
+    policies = _policies_of_blocking(client, named, max_rate_limit_wait=deadline)
+    evidence = _Evidence(rules, policies, fan_out, on_start, on_result)
     evidence.start()
     try:
         with fan_out as results:
@@ -149,9 +155,45 @@ def audit_account_blocking(
     return evidence.audit()
 
 
+async def policies_of(
+    client: AsyncGradient, named: Sequence[int] | None, *, max_rate_limit_wait: float | None
+) -> dict[int, Policy]:
+    """Give the policies of all Droplets, or at least of those that are named, by Droplet ID.
+
+    One or two are asked about by themselves. A Droplet that does not exist has no policy.
+    """
+    backups = client.gpu_droplets.backups
+    if named is None or len(named) > FEW:
+        return dict(
+            [item async for item in backups.iter_policies(max_rate_limit_wait=max_rate_limit_wait)]
+        )
+    policies: dict[int, Policy] = {}
+    for droplet_id in named:
+        with suppress(NotFoundError):
+            answer = await backups.retrieve_policy(
+                droplet_id, max_rate_limit_wait=max_rate_limit_wait
+            )
+            policies[droplet_id] = answer.policy
+    return policies
+
+
+def _policies_of_blocking(
+    client: Gradient, named: Sequence[int] | None, *, max_rate_limit_wait: float | None
+) -> dict[int, Policy]:
+    backups = client.gpu_droplets.backups
+    if named is None or len(named) > FEW:
+        return dict(backups.iter_policies(max_rate_limit_wait=max_rate_limit_wait))
+    policies: dict[int, Policy] = {}
+    for droplet_id in named:
+        with suppress(NotFoundError):
+            answer = backups.retrieve_policy(droplet_id, max_rate_limit_wait=max_rate_limit_wait)
+            policies[droplet_id] = answer.policy
+    return policies
+
+
 def _fan_out(
     backups: Any,
-    droplet_ids: Iterable[int] | None,
+    named: Sequence[int] | None,
     type: DropletType | None,
     tag_name: str | None,
     plan: PlanChoice,
@@ -160,11 +202,11 @@ def _fan_out(
 ) -> Any:
     """Give the results of the Droplets that are to be judged, of either client."""
     options = {"deadline": deadline} | ({} if concurrency is None else {"concurrency": concurrency})
-    if droplet_ids is None:
+    if named is None:
         return backups.list_fleet(type=type, tag_name=tag_name, plan=plan, **options)
     if (type, tag_name, plan) != (None, None, "auto"):
         raise ValueError("type, tag_name and plan are for a whole account: give no droplet_ids")
-    return backups.list_many(list(dict.fromkeys(droplet_ids)), **options)
+    return backups.list_many(named, **options)
 
 
 class _Results(Protocol):
@@ -180,13 +222,14 @@ class _Evidence:
     def __init__(
         self,
         rules: Rules,
+        policies: Mapping[int, Policy],
         fan_out: _Results,
         on_start: Callable[[int], None] | None,
         on_result: Callable[[DropletBackups], None] | None,
     ) -> None:
-        self.policies: dict[int, Policy] = {}
         self._results: list[DropletBackups] = []
         self._rules = rules
+        self._policies = policies
         self._fan_out = fan_out
         self._on_start = on_start
         self._on_result = on_result
@@ -216,5 +259,5 @@ class _Evidence:
     def audit(self) -> FleetAudit:
         self.start()
         asked = {result.droplet_id for result in self._results}
-        policies = {key: policy for key, policy in self.policies.items() if key in asked}
+        policies = {key: policy for key, policy in self._policies.items() if key in asked}
         return self._rules.audit_fleet(policies, self._results)
