@@ -349,8 +349,8 @@ class ServerThread:
 
     def start(self) -> None:
         """Start the thread and wait until the simulator listens; raise what prevents it."""
-        self._thread.start()
         try:
+            self._thread.start()  # which an interrupt may leave when it has begun
             self._ready.result()
         except BaseException:
             self.stop()
@@ -359,7 +359,8 @@ class ServerThread:
     def stop(self) -> None:
         """Stop the simulator and wait for the end of the thread."""
         self._stopping.set_result(None)
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def _run(self) -> None:
         try:
