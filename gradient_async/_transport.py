@@ -85,10 +85,11 @@ class Transport:
             APIError: See `gradient_async.errors`.
             RuntimeError: The client is closed.
         """
-        here = self.connections.here()
-        exchange = await here.run(self._answer(Call(endpoint, terms), here))
+        here, call = self.connections.here(), Call(endpoint, terms)
+        exchange = await here.run(self._answer(call, here))
         try:
             exchange.take_what_arrived()
+            _log(call, exchange.response(b""))
             yield exchange
         finally:
             exchange.close()
@@ -109,9 +110,12 @@ class Transport:
         while True:
             exchange = await self._answer(call, here)
             try:
-                return exchange.response(await exchange.receive())
+                response = exchange.response(await exchange.receive())
             except WIRE_FAILURES as error:
                 await self._pause(call, wire_error(error, call))
+            else:
+                _log(call, response)
+                return response
 
     async def _answer(self, call: Call, here: LoopConnections) -> Exchange:
         """Send a request until an answer has a good status."""
@@ -145,9 +149,6 @@ class Transport:
             else:
                 self.pacer.give_back()
             raise
-        if LOGGER.isEnabledFor(logging.DEBUG):
-            waited = time.monotonic() - started
-            LOGGER.debug("%s: %d in %.3f s", call.failed_request(), raw.status, waited)
         limits = RateLimitHeaders(raw.headers, time.time())
         if raw.status == 429:
             self.pacer.refuse(sent_at, limits)
@@ -197,6 +198,7 @@ class Transport:
 
     async def _deal_with(self, call: Call, response: Response) -> None:
         """Get ready for the next try after an answer with a bad status, or raise its error."""
+        _log(call, response)
         target = redirect_target(call.url, response)
         if target is not None and call.redirects < MAX_REDIRECTS:
             call.redirect(target)
@@ -228,6 +230,12 @@ class Transport:
             raise error
         LOGGER.info("%s: %s; tried again in %.1f s", error.request, error.message, delay)
         await asyncio.sleep(delay)
+
+
+def _log(call: Call, response: Response) -> None:
+    if LOGGER.isEnabledFor(logging.DEBUG):
+        about = call.failed_request()
+        LOGGER.debug("%s: %d in %.3f s", about, response.status_code, response.seconds)
 
 
 def unexpected_body(

@@ -8,6 +8,7 @@ import re
 import pytest
 from conftest import AnyClient
 
+from gradient_async import AsyncGradient
 from gradient_async.testing import Fault, Simulator
 
 
@@ -36,7 +37,7 @@ async def test_why_a_request_takes_long(
 async def test_each_answer(
     client: AnyClient, simulator: Simulator, droplet_id: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """On the level of debugging each answer is told, with the time until its headers came."""
+    """On the level of debugging each answer is told, with the time that it took."""
     caplog.set_level(logging.DEBUG, "gradient_async")
     simulator.faults.add(Fault.redirect(f"/v2/droplets/{droplet_id}/backups?page=1"))
     await client.backups.list(droplet_id)
@@ -44,6 +45,17 @@ async def test_each_answer(
     redirected, answered = said(caplog, logging.DEBUG)
     assert re.fullmatch(rf"GET {path}: 302 in \d\.\d{{3}} s", redirected)
     assert re.fullmatch(rf"GET {path}\?page=1: 200 in \d\.\d{{3}} s", answered)
+
+
+async def test_an_answer_that_is_streamed(
+    async_client: AsyncGradient, droplet_id: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is told once its headers have come."""
+    caplog.set_level(logging.DEBUG, "gradient_async")
+    backups = async_client.gpu_droplets.backups
+    async with backups.with_streaming_response.list(droplet_id):
+        [answered] = said(caplog, logging.DEBUG)
+    assert re.fullmatch(r"GET .*/backups: 200 in \d\.\d{3} s", answered)
 
 
 async def test_nothing_is_told_of_what_goes_well(
