@@ -329,7 +329,7 @@ class RateLimitError(APIStatusError):
         kind: ``"burst"`` for the limit per minute, ``"hourly"`` for the one per hour.
     """
 
-    hint = "wait `retry_after` seconds, or raise `max_rate_limit_wait`"
+    hint = "wait, or raise `max_rate_limit_wait`"
 
     def __init__(
         self,
@@ -358,7 +358,7 @@ class RateLimitError(APIStatusError):
     def _advice(self) -> str:
         if self.retry_after is None:
             return self.hint
-        return self.hint.replace("`retry_after` seconds", f"{self.retry_after:.1f} s")
+        return f"wait {self.retry_after:.1f} s, or raise `max_rate_limit_wait`"
 
 
 class InternalServerError(APIStatusError):
