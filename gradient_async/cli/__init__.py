@@ -39,7 +39,8 @@ def main(args: Sequence[str] | None = None) -> int:
         missing = (error.name or "").partition(".")[0]
         if missing not in {"click", "rich", "jinja2", "plotly"}:
             raise
-        sys.stderr.write(
-            f"gradient-async: {missing} is not installed: pip install 'gradient-async[cli]'\n"
-        )
+        if sys.stderr is not None:  # as it is after `2>&-`
+            sys.stderr.write(
+                f"gradient-async: {missing} is not installed: pip install 'gradient-async[cli]'\n"
+            )
         return 2

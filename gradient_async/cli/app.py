@@ -24,6 +24,7 @@ from .options import (
 )
 from .problems import BUG, INTERRUPTED, TERMINATED, one_line
 from .signals import sigterm
+from .terminal import occupy_standard_descriptors
 
 __all__ = ["app", "run"]
 
@@ -63,7 +64,7 @@ Examples:
   gradient-async backups 3164444 3164445
   gradient-async backups --tag-name env:prod --dry-run
   gradient-async backups --format jsonl --output backups.jsonl
-  gradient-async backups --resume backups.jsonl
+  gradient-async backups --resume backups.jsonl.partial
 """,
 )
 @droplet_ids_argument
@@ -75,8 +76,9 @@ Examples:
 )
 @click.option(
     "--resume",
-    metavar="FILE.jsonl",
-    help="Complete an interrupted export: Droplets that are in it are not asked about again.",
+    metavar="FILE",
+    help="Complete an export in jsonl that was cut off, such as backups.jsonl.partial, which then "
+    "becomes backups.jsonl. Droplets that are in it are not asked about again.",
 )
 @account_options
 @connection_options
@@ -148,7 +150,7 @@ Examples:
     "--max-age",
     type=parse_duration,
     metavar="TIME",
-    help="How old the newest backup may be (26h, 2d). Default: as the plan of the Droplet says.",
+    help="How old the newest backup may be (26h, 1d12h). Default: as the plan of the Droplet says.",
 )
 @click.option(
     "--grace",
@@ -161,7 +163,7 @@ Examples:
 @click.option(
     "--fail-on",
     type=parse_findings,
-    metavar="A,B,…",
+    metavar="A,B,...",
     help="The findings that make it exit with 1: " + ", ".join(FINDINGS) + ".  [default: all]",
 )
 @click.option("--all", "show_ok", is_flag=True, help="Let the table have the Droplets that are ok.")
@@ -239,6 +241,7 @@ def run(args: Sequence[str]) -> int:
     Returns:
         The exit code.
     """
+    occupy_standard_descriptors()
     with sigterm.handled():
         code = _run(args)
     return TERMINATED if code == INTERRUPTED and sigterm.came else code

@@ -79,9 +79,9 @@ class TableWriter(_Kept[R]):
     def end(self, order: Sequence[int]) -> None:
         """Write the table."""
         results = self.in_order(order)
-        self.output.stream.writelines(f"{line}\n" for line in self.layout.heading(results))
         rows = [row for shown in self.layout.listed(results) for row in self.layout.rows(shown)]
-        self._write(self.output, self.layout.shown(), rows, chosen=bool(self.layout.chosen))
+        heading, chosen = self.layout.heading(results), bool(self.layout.chosen)
+        self._write(self.output, self.layout.shown(), rows, heading=heading, chosen=chosen)
 
 
 class JsonWriter(_Kept[R]):

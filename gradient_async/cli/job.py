@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import attrs
@@ -15,9 +16,9 @@ from .formats import STREAMED, writer_for
 from .options import Connection, Destination, Format
 from .output import Output, open_output, written_to
 from .problems import Problem
-from .resume import Resumed
+from .resume import Resumed, how_to_resume
 from .run import Run, ask, exit_code, failure_lines
-from .session import check_connection, run_in_loop
+from .session import check_connection, run_in_loop, token_source
 from .terminal import most_named, tell
 
 __all__ = ["Job", "perform"]
@@ -78,7 +79,7 @@ def perform(job: Job[R], connection: Connection, destination: Destination) -> in
     if run.answered or run.ended_by is None:
         summary = f"{job.summary(run)} in {time.monotonic() - started:.1f} s"
         tell([f"{summary}: {where}" if where else summary], dim=True)
-    tell(failure_lines(run, most_named()), fg="red")
+    tell(failure_lines(run, most_named(), token_source(connection)), fg="red")
     if run.ended_by is not None and kind == "jsonl":
         tell(_how_to_continue(job, connection, destination, where))
     return exit_code(run, failed=job.failed(run))
@@ -89,14 +90,13 @@ def _how_to_continue(
 ) -> Iterator[str]:
     """Give the line with the command that goes on, if there is a file that it can go on with."""
     if where:
-        resume = [where]
+        resume = how_to_resume(Path(where))
     elif job.resumed is not None:  # it has what it had, and no other file was written
-        other = [] if destination.path is None else ["--output", str(destination.path)]
-        resume = [str(job.resumed.path), *other]
+        resume = how_to_resume(job.resumed.path, destination.path)
     else:
         return
     if job.again:
-        command = [*job.again, *connection.arguments(), "--resume", *resume]
+        command = [*job.again, *connection.arguments(), *resume]
         yield f"Continue with: {shlex.join(command)}"
 
 

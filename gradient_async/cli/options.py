@@ -43,18 +43,26 @@ class Decorator(Protocol):
 Format: TypeAlias = Literal["table", "json", "jsonl", "csv"]
 FORMATS: Final[tuple[Format, ...]] = ("table", "json", "jsonl", "csv")
 FINDINGS: Final = ("unknown_plan", "short", "overdue", "never", "disabled", "error")
-SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
+NUMBER: Final = r"([0-9]+(?:\.[0-9]+)?)"
+SPAN: Final = rf" *{NUMBER} *(s|min|m|h|d)"
+SECONDS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 
 
 def parse_duration(value: str) -> float:
-    """Read a time span, in seconds: ``90``, ``15m``, ``26h``, ``2d``; a century at most."""
+    """Read a time span, in seconds: ``15m``, ``26h``, ``1d12h`` or ``1 d 12 h``; a century at most.
+
+    The units are those in which the audit tells time spans.
+    """
     from ..audit.plans import CENTURY
 
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([smhd]?)", value)
-    seconds = float(found[1]) * SECONDS[found[2]] if found else 0.0
+    if re.fullmatch(NUMBER, value):
+        units = f"{value}s, {value}m, {value}h or {value}d"
+        raise click.BadParameter(f"{value!r} has no unit: write {units}")
+    spans = re.findall(SPAN, value) if re.fullmatch(f"(?:{SPAN})+", value) else ()
+    seconds = sum(float(number) * SECONDS[unit] for number, unit in spans)
     if not timedelta.resolution.total_seconds() <= seconds <= CENTURY.total_seconds():
         raise click.BadParameter(
-            f"{value!r} is no time span such as 90s, 15m, 26h or 2d, of at most {CENTURY.days}d"
+            f"{value!r} is no time span such as 90s, 15m, 26h or 1d12h, of at most {CENTURY.days}d"
         )
     return seconds
 
@@ -216,7 +224,7 @@ connection_options: Decorator = _grouped(
         "--deadline",
         type=parse_duration,
         metavar="TIME",
-        help="End after this time (90s, 15m, 2h) with what there is then; exit code 3.",
+        help="End after this time (90s, 15m, 1h30m) with what there is then; exit code 3.",
     ),
     click.option(
         "--progress/--no-progress",
@@ -265,12 +273,13 @@ destination_options: Decorator = _grouped(
         "--output",
         "path",
         type=click.Path(path_type=Path),
-        help="Write to a file, which is complete or not there. Default: stdout.",
+        metavar="FILE",
+        help="Write to a file, which is FILE.partial until it is complete. Default: stdout.",
     ),
     click.option(
         "--columns",
         type=parse_column_names,
-        metavar="A,B,…",
+        metavar="A,B,...",
         help="Columns of table and csv, by their names in csv; a wrong name lists all of them.",
     ),
     click.option("--force", is_flag=True, help="Replace a file that exists."),

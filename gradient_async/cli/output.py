@@ -1,7 +1,7 @@
 """Where output goes: to stdout, or to a file that is whole or not there.
 
 A file is written under another name beside its own, ``FILE.partial``, and takes its place when it
-is complete. What an interrupted run leaves under that name is never overwritten unasked.
+is complete. What a run that ended early leaves under that name is never overwritten unasked.
 """
 
 from __future__ import annotations
@@ -12,24 +12,32 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final, Protocol, TextIO
+from typing import Final, Literal, Protocol, TextIO, TypeAlias
 
 import click
 
 from .problems import READER_GONE, Problem
+from .terminal import is_terminal
 from .text import clean
 
 __all__ = [
     "PARTIAL",
-    "AppendedFile",
     "FileOutput",
     "Output",
     "StandardOutput",
+    "may_replace",
     "open_output",
+    "partial_of",
     "written_to",
 ]
 
 PARTIAL: Final = ".partial"
+Begun: TypeAlias = Literal["new", "anew", "before"]
+FLAGS: Final[dict[Begun, int]] = {
+    "new": os.O_CREAT | os.O_EXCL,
+    "anew": os.O_CREAT | os.O_TRUNC,
+    "before": os.O_APPEND,
+}
 
 
 class Output(Protocol):
@@ -55,7 +63,7 @@ class Output(Protocol):
         ...
 
     def keep_partial(self) -> str:
-        """Make what there is last, unless it would replace a whole file; tell where it is."""
+        """Make what there is last, under its partial name; tell where it is."""
         ...
 
     def abandon(self, *, keep: bool) -> None:
@@ -64,19 +72,26 @@ class Output(Protocol):
 
 
 class StandardOutput:
-    """Stdout. What it cannot encode is written with a backslash."""
+    """Stdout. What it cannot encode is written with a backslash.
+
+    Raises:
+        Problem: It was closed before the command began.
+    """
 
     name = "stdout"
 
     def __init__(self) -> None:
-        self.stream: TextIO = sys.stdout
+        stream: TextIO | None = sys.stdout
+        if stream is None:
+            raise Problem("cannot write to stdout: it is closed; --output names a file")
+        self.stream: TextIO = stream
         if reconfigure := getattr(sys.stdout, "reconfigure", None):
             reconfigure(errors="backslashreplace")
 
     @property
     def is_terminal(self) -> bool:
         """Whether stdout is a terminal."""
-        return self.stream.isatty()
+        return is_terminal(self.stream)
 
     def finish(self) -> str:
         """Flush, so that a full disk is noticed here."""
@@ -92,11 +107,13 @@ class StandardOutput:
 
 
 class FileOutput:
-    """A file that takes the place of ``path`` when it is finished.
+    """A file that is ``path`` when it is finished, and ``path.partial`` until then.
 
     Args:
         path: The file to be. A device or a pipe is written to directly.
-        replace: Whether there may be such a file already, and a partial one too.
+        replace: Whether there may be such a file already.
+        partial: How the partial file is begun: as a ``"new"`` one, which must not be there yet;
+            ``"anew"``, whatever there is; or it was begun ``"before"`` and is appended to.
         suffix: What is appended to the name until then.
 
     Raises:
@@ -105,22 +122,29 @@ class FileOutput:
 
     is_terminal = False
 
-    def __init__(self, path: Path, *, replace: bool = False, suffix: str = PARTIAL) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        replace: bool = False,
+        partial: Begun = "new",
+        suffix: str = PARTIAL,
+    ) -> None:
         self.name: str = _name(path)
-        self._path = Path(os.path.realpath(path))
-        self._partial = self._path.with_name(self._path.name + suffix)
+        self._path = _target(path)
+        self._partial = partial_of(path, suffix)
         self._old = _status(path)
         self._direct = self._old is not None and not stat.S_ISREG(self._old.st_mode)
+        self._begun: Begun = partial
         if self._old is not None and not (self._direct or replace):
             raise Problem(f"{self.name} exists; --force replaces it")
-        self.stream: TextIO = self._open(replace)
+        self.stream: TextIO = self._open()
 
-    def _open(self, replace: bool) -> TextIO:
+    def _open(self) -> TextIO:
         try:
             if self._direct:
-                return _open(self._path, os.O_WRONLY)
-            exclusive = os.O_TRUNC if replace else os.O_EXCL
-            stream = _open(self._partial, os.O_WRONLY | os.O_CREAT | exclusive)
+                return _open(self._path)
+            stream = _open(self._partial, FLAGS[self._begun])
         except FileExistsError:
             left = _name(self._partial)
             raise Problem(
@@ -128,7 +152,7 @@ class FileOutput:
                 "it is jsonl, or replace it with --force"
             ) from None
         except OSError as error:
-            raise Problem(f"cannot write {self.name}: {error.strerror}") from error
+            raise Problem(f"cannot write to {self.name}: {error.strerror}") from error
         if self._old is not None:
             self._partial.chmod(stat.S_IMODE(self._old.st_mode))
         return stream
@@ -141,11 +165,9 @@ class FileOutput:
         return self.name
 
     def keep_partial(self) -> str:
-        """Do as `finish`, except that a file which was there before stays as it was."""
-        if self._old is None or self._direct:
-            return self.finish()
+        """Write everything to the disk; the file keeps its partial name."""
         self._save()
-        return _name(self._partial)
+        return self.name if self._direct else _name(self._partial)
 
     def _save(self) -> None:
         self.stream.flush()
@@ -154,35 +176,11 @@ class FileOutput:
         self.stream.close()
 
     def abandon(self, *, keep: bool) -> None:
-        """Close the partial file and, unless it is to be kept, remove it."""
+        """Close the partial file and, unless it is to be kept or was there before, remove it."""
         with suppress(OSError):
             self.stream.close()
-        if not (self._direct or keep):
+        if not (self._direct or self._begun == "before" or keep):
             self._partial.unlink(missing_ok=True)
-
-
-class AppendedFile:
-    """A file of which every line counts, so that more of them are simply appended."""
-
-    is_terminal = False
-
-    def __init__(self, path: Path) -> None:
-        self.name: str = _name(path)
-        self.stream: TextIO = _open(path, os.O_WRONLY | os.O_APPEND)
-
-    def finish(self) -> str:
-        """Write everything to the disk."""
-        self.stream.flush()
-        os.fsync(self.stream.fileno())
-        self.stream.close()
-        return self.name
-
-    keep_partial = finish
-
-    def abandon(self, *, keep: bool) -> None:
-        """Close the file; what is in it stays."""
-        with suppress(OSError):
-            self.stream.close()
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -191,11 +189,20 @@ def _status(path: Path) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Problem(f"cannot write {_name(path)}: {error.strerror}") from error
+        raise Problem(f"cannot write to {_name(path)}: {error.strerror}") from error
 
 
-def _open(path: Path, flags: int) -> TextIO:
-    return open(os.open(path, flags, 0o666), "w", encoding="utf-8", newline="")
+def _target(path: Path) -> Path:
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
+def partial_of(path: Path, suffix: str = PARTIAL) -> Path:
+    """Give the name under which a file is written: beside the file itself, not a link to it."""
+    return Path(f"{_target(path)}{suffix}")
+
+
+def _open(path: Path, flags: int = 0) -> TextIO:
+    return open(os.open(path, os.O_WRONLY | flags, 0o666), "w", encoding="utf-8", newline="")
 
 
 def _name(path: Path) -> str:
@@ -203,18 +210,28 @@ def _name(path: Path) -> str:
 
 
 def open_output(path: Path | None, *, force: bool) -> Output:
-    """Open stdout or a file; where somebody can be asked, ask before replacing one.
+    """Open stdout or a file.
 
     Raises:
         Problem: The file cannot be written, or exists and may not be replaced.
     """
     if path is None or str(path) == "-":
         return StandardOutput()
-    if not force and path.is_file() and sys.stdin.isatty() and sys.stderr.isatty():
-        force = click.confirm(f"{_name(path)} exists. Replace it?", err=True)
-        if not force:
-            raise Problem(f"{_name(path)} is left as it was")
-    return FileOutput(path, replace=force)
+    replace = force or may_replace(path)
+    return FileOutput(path, replace=replace, partial="anew" if force else "new")
+
+
+def may_replace(path: Path) -> bool:
+    """Ask whether a file may be replaced, if there is one and somebody who can be asked.
+
+    Raises:
+        Problem: It may not.
+    """
+    if not (path.is_file() and is_terminal(sys.stdin) and is_terminal(sys.stderr)):
+        return False
+    if not click.confirm(f"{_name(path)} exists. Replace it?", err=True):
+        raise Problem(f"{_name(path)} is left as it was")
+    return True
 
 
 @contextmanager
@@ -235,7 +252,7 @@ def written_to(output: Output, *, keep: bool) -> Iterator[None]:
         output.abandon(keep=keep)
         if isinstance(error, BrokenPipeError):
             raise click.exceptions.Exit(READER_GONE) from None
-        raise Problem(f"cannot write {output.name}: {error.strerror}") from error
+        raise Problem(f"cannot write to {output.name}: {error.strerror}") from error
     except BaseException:
         output.abandon(keep=keep)
         raise

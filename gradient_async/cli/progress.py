@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from .terminal import is_terminal
 from .text import count_of, short_duration
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def progress_bar(
         status: Gives the client's look at the rate limit.
         wanted: Whether there may be a bar at all.
     """
-    if not wanted or not sys.stderr.isatty():
+    if not wanted or not is_terminal(sys.stderr):
         yield
         return
     from .bar import make_bar

@@ -10,11 +10,19 @@ import attrs
 import msgspec
 
 from .options import Destination
-from .output import PARTIAL, AppendedFile, FileOutput, Output, open_output, written_to
+from .output import (
+    PARTIAL,
+    FileOutput,
+    Output,
+    may_replace,
+    open_output,
+    partial_of,
+    written_to,
+)
 from .problems import Problem
 from .text import clean
 
-__all__ = ["Finished", "Resumed", "finished_lines"]
+__all__ = ["Finished", "Resumed", "finished_lines", "how_to_resume"]
 
 TIDIED: Final = ".tidied"
 
@@ -78,12 +86,24 @@ def _read(line: bytes) -> _Line | None:
         return None
 
 
-@attrs.define
+def how_to_resume(path: Path, output: Path | None = None) -> list[str]:
+    """Give the options that complete an export, in another file if one is named."""
+    target = _target(path, output)
+    other = [] if output is None else ["--output", str(output)]
+    force = ["--force"] if target != path and target.exists() else []
+    return ["--resume", str(path), *other, *force]
+
+
+def _target(path: Path, output: Path | None) -> Path:
+    return Path(str(path).removesuffix(PARTIAL)) if output is None else output
+
+
+@attrs.frozen
 class Resumed:
-    """An export that is completed, in its own file unless another one is named.
+    """An export that is completed, under its proper name unless another file is named.
 
     Attributes:
-        path: The file; it may have another name after `open`.
+        path: The file.
         droplet_ids: The Droplets that need not be asked about again; known after `open`.
     """
 
@@ -109,24 +129,26 @@ class Resumed:
     def open(self, destination: Destination) -> Output:
         """Give an output that has the finished lines and takes more.
 
-        The file itself is replaced by its finished lines in one step and then appended to, so at
-        no moment has it less than it had. What a run that was cut off has left is then given its
-        proper name.
+        It is the partial file until it is complete. If that is the file which is resumed, it is
+        replaced by its finished lines in one step and then appended to, so at no moment has it less
+        than it had. The file that is resumed may be replaced at the end; any other may if forced.
 
         Raises:
             Problem: A file cannot be read or written, or is no export.
         """
-        if destination.path is not None:
-            output = open_output(destination.path, force=destination.force)
-            self._copy(output)
-            return output
-        tidied = FileOutput(self.path, replace=True, suffix=TIDIED)
-        self._copy(tidied)
-        tidied.finish()
-        proper = self.path.with_name(self.path.name.removesuffix(PARTIAL))
-        if not proper.exists():
-            self.path = self.path.rename(proper)
-        return AppendedFile(self.path)
+        target, force = _target(self.path, destination.path), destination.force
+        if _same(partial_of(target), self.path):
+            replace = force or may_replace(target)
+            tidied = FileOutput(self.path, replace=True, partial="anew", suffix=TIDIED)
+            self._copy(tidied)
+            tidied.finish()
+            return FileOutput(target, replace=replace, partial="before")
+        if _same(target, self.path):
+            output: Output = FileOutput(target, replace=True, partial="anew" if force else "new")
+        else:
+            output = open_output(target, force=force)
+        self._copy(output)
+        return output
 
     def _copy(self, output: Output) -> None:
         name = clean(str(self.path))
@@ -134,6 +156,10 @@ class Resumed:
             for finished in finished_lines(lines, name):
                 self.droplet_ids.add(finished.droplet_id)
                 output.stream.write(finished.line.decode() + "\n")
+
+
+def _same(path: Path, other: Path) -> bool:
+    return path.exists() and path.samefile(other)
 
 
 def _reading(path: Path, name: str) -> BinaryIO:

@@ -9,7 +9,7 @@ from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
 
 import attrs
 
-from .. import AsyncGradient, GradientError
+from .. import AsyncGradient, AuthenticationError, GradientError
 from ..types.droplet_backups import error_text
 from .options import Connection
 from .problems import FAILED, INCOMPLETE, INTERRUPTED, OK
@@ -145,26 +145,29 @@ def exit_code(run: Run[R], *, failed: bool) -> int:
             return INCOMPLETE
 
 
-def failure_lines(run: Run[R], most: int | None) -> Iterator[str]:
+def failure_lines(run: Run[R], most: int | None, token: str) -> Iterator[str]:
     """Give the lines about what failed and what was not done.
 
     Args:
         run: The run.
         most: How many Droplets are named at most.
+        token: Where the token was read from.
     """
     yield from run.failures[:most]
     if more := len(run.failures) - len(run.failures[:most]):
         yield f"and {more:,} more failed"
     if run.ended_by is not None:
-        yield f"{_reason(run.ended_by)}: {_rest(run, most)}"
+        yield f"{_reason(run.ended_by, token)}: {_rest(run, most)}"
 
 
-def _reason(ending: Ending) -> str:
+def _reason(ending: Ending, token: str) -> str:
     match ending:
         case "interrupted":
             return "interrupted"
         case "deadline":
             return "the deadline passed"
+        case AuthenticationError(message=message, request=request):  # its hint names no file
+            return f"{message}: check {token}" + (f" ({' '.join(request)})" if request else "")
         case _:
             return str(ending)
 

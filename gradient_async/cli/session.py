@@ -16,7 +16,7 @@ from .problems import Problem
 from .signals import sigterm
 from .text import clean
 
-__all__ = ["check_connection", "open_client", "run_in_loop"]
+__all__ = ["check_connection", "open_client", "run_in_loop", "token_source"]
 
 T = TypeVar("T")
 
@@ -56,6 +56,12 @@ def _read_token(path: Path) -> str:
     if not token:
         raise Problem(f"the token file {clean(str(path))} is empty")
     return token
+
+
+def token_source(connection: Connection) -> str:
+    """Name where the token is read from."""
+    path = connection.token_file
+    return TOKEN_VARIABLE if path is None else f"the token in {clean(str(path))}"
 
 
 @asynccontextmanager

@@ -6,7 +6,8 @@ rich measures the text; its `rich.table` would take 36 s for 42,000 rows.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 import attrs
@@ -15,9 +16,10 @@ from rich.cells import cell_len, set_cell_size
 
 from .columns import Column, as_text
 from .output import Output
-from .terminal import may_colour
+from .terminal import legible, may_colour, tell
+from .text import count_of
 
-__all__ = ["Width", "fitting", "table_lines", "write_table"]
+__all__ = ["Table", "Width", "fitting", "make_table", "write_table"]
 
 GAP: Final = 2
 FLOOR: Final = 12
@@ -88,15 +90,36 @@ class _Filled(NamedTuple):
         return room + text if self.column.right else text + room
 
 
-def table_lines(
+class Table(NamedTuple):
+    """Columns with their texts.
+
+    Attributes:
+        columns: Those that are shown.
+        rows: How many rows there are.
+        left_out: How many columns there is no room for.
+    """
+
+    columns: list[_Filled]
+    rows: int
+    left_out: int
+
+    def lines(self, *, colour: bool) -> Iterator[str]:
+        """Give the lines; ``colour`` tells whether columns may have colours."""
+        yield "  ".join(part.cell(part.column.heading) for part in self.columns).rstrip()
+        yield "  ".join("─" * part.width for part in self.columns)
+        for number in range(self.rows):
+            cells = [_styled(part, part.texts[number], colour) for part in self.columns]
+            yield "  ".join(cells).rstrip()
+
+
+def make_table(
     columns: Sequence[Column[Any]],
     rows: Sequence[Any],
-    available: int | None,
+    available: int | None = None,
     *,
-    colour: bool,
     chosen: bool = False,
-) -> Iterator[str]:
-    """Give the lines of a table.
+) -> Table:
+    """Lay a table out.
 
     Args:
         columns: The columns.
@@ -104,17 +127,13 @@ def table_lines(
         available: The width of the terminal, in which it has to fit; ``None`` for any width.
         chosen: Whether the columns were asked for. Otherwise those that are empty in every row, and
             those that there is no room for, are left out.
-        colour: Whether columns may have colours.
     """
-    shown = _filled(columns, rows)
-    if not chosen:
-        shown = [part for part in shown if any(part.texts) or not rows]
-        shown = shown if available is None else _fitted(shown, available)
-    yield "  ".join(part.cell(part.column.heading) for part in shown).rstrip()
-    yield "  ".join("─" * part.width for part in shown)
-    for number in range(len(rows)):
-        cells = [_styled(part, part.texts[number], colour) for part in shown]
-        yield "  ".join(cells).rstrip()
+    filled = _filled(columns, rows)
+    if chosen:
+        return Table(filled, len(rows), 0)
+    used = [part for part in filled if any(part.texts) or not rows]
+    shown = used if available is None else _fitted(used, available)
+    return Table(shown, len(rows), len(used) - len(shown))
 
 
 def _filled(columns: Sequence[Column[Any]], rows: Sequence[Any]) -> list[_Filled]:
@@ -146,10 +165,21 @@ def _styled(part: _Filled, text: str, colour: bool) -> str:
 
 
 def write_table(
-    output: Output, columns: Sequence[Column[Any]], rows: Sequence[Any], *, chosen: bool
+    output: Output,
+    columns: Sequence[Column[Any]],
+    rows: Sequence[Any],
+    *,
+    heading: Iterable[str],
+    chosen: bool,
 ) -> None:
-    """Write a table; the arguments are those of `table_lines`."""
+    """Write a table as `make_table` lays it out, below the heading.
+
+    Whoever sits at a terminal that it is too wide for is told so.
+    """
     available = shutil.get_terminal_size().columns if output.is_terminal else None
-    colour = may_colour(output.stream)
-    lines = table_lines(columns, rows, available, colour=colour, chosen=chosen)
-    output.stream.writelines(f"{line}\n" for line in lines)
+    table = make_table(columns, rows, available, chosen=chosen)
+    lines = chain(heading, table.lines(colour=may_colour(output.stream)))
+    output.stream.writelines(f"{legible(line, output.stream)}\n" for line in lines)
+    if table.left_out:
+        number = count_of(table.left_out, "column")
+        tell([f"{number} left out: widen the terminal, or use --columns or --format csv"], dim=True)

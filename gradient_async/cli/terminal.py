@@ -11,25 +11,60 @@ import click
 
 from .text import clean
 
-__all__ = ["may_colour", "most_named", "tell"]
+__all__ = [
+    "is_terminal",
+    "legible",
+    "may_colour",
+    "most_named",
+    "occupy_standard_descriptors",
+    "tell",
+]
 
 MOST_NAMED: Final = 20
 """How many Droplets a terminal is shown; a log gets the names of all."""
 
+STDERR: Final = 2
+ASCII: Final = str.maketrans("─·…", "--~")
+"""What stands for the signs of a table where there are none."""
 
-def may_colour(stream: TextIO) -> bool:
+
+def occupy_standard_descriptors() -> None:
+    """Let no file or socket have the number of a stream that was closed, as by ``2>&-``.
+
+    What is written to that stream, by the interpreter say, would be in it; libuv aborts.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
+        pass
+    os.close(descriptor)
+
+
+def legible(line: str, stream: TextIO | None) -> str:
+    """Give a line for people, with ASCII signs if the stream cannot encode it as it is."""
+    try:
+        line.encode((stream and stream.encoding) or "utf-8")
+    except UnicodeEncodeError:
+        return line.translate(ASCII)
+    return line
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Tell whether a stream is a terminal: not if it is closed from the start, as by ``>&-``."""
+    return stream is not None and stream.isatty()
+
+
+def may_colour(stream: TextIO | None) -> bool:
     """Tell whether what is written to a stream may have colours: https://no-color.org."""
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return stream.isatty() and not plain
+    return is_terminal(stream) and not plain
 
 
 def tell(lines: Iterable[str], **style: Any) -> None:
     """Write lines to stderr, in the style of `click.style` where it can be."""
     styled = may_colour(sys.stderr)
-    for line in map(clean, lines):
+    for line in (legible(clean(line), sys.stderr) for line in lines):
         click.echo(click.style(line, **style) if styled else line, err=True)
 
 
 def most_named() -> int | None:
     """Tell how many Droplets are named on stderr, ``None`` for all."""
-    return MOST_NAMED if sys.stderr.isatty() else None
+    return MOST_NAMED if is_terminal(sys.stderr) else None

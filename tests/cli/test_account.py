@@ -263,7 +263,7 @@ def test_a_run_is_continued_with_the_same_account(cli: Cli, simulator: Simulator
     part = ("--plan", "per_droplet", "--deadline", "1s", "-o", "out.jsonl", "-f", "jsonl")
     done = cli("backups", *where, *part)
     assert done.code == 3
-    command = f"gradient-async backups {' '.join(where)} --resume out.jsonl"
+    command = f"gradient-async backups {' '.join(where)} --resume out.jsonl.partial"
     assert done.err.splitlines()[-1] == f"Continue with: {command}"
     assert simulator.token not in done.err
 

@@ -54,7 +54,11 @@ def told(capsys: pytest.CaptureFixture[str], *args: str) -> str:
         (["backups", "-f", "json", "--columns", "error"], "--columns is for table and csv"),
         (["backups", "--concurrency", "0"], "'--concurrency'"),
         (["backups", "--deadline", "soon"], "'soon' is no time span such as 90s"),
-        (["backups", "--deadline", "0"], "'0' is no time span"),
+        (["backups", "--deadline", "0s"], "'0s' is no time span"),
+        (["backups", "--deadline", "90"], "'90' has no unit: write 90s, 90m, 90h or 90d"),
+        (["audit", "--max-age", "26"], "'26' has no unit: write 26s, 26m, 26h or 26d"),
+        (["audit", "--grace", "1.5"], "'1.5' has no unit: write 1.5s, 1.5m, 1.5h or 1.5d"),
+        (["audit", "--max-age", "1d12"], "'1d12' is no time span such as 90s, 15m, 26h or 1d12h"),
         (["backups", "--simulate", "--base-url", "http://[::1]"], "so --base-url cannot be given"),
         (["backups", "--base-url", "http://api.example.com"], "would send the token in clear text"),
         (["backups", "--base-url", "api.example.com"], "base_url must be an https:// URL"),
@@ -62,9 +66,11 @@ def told(capsys: pytest.CaptureFixture[str], *args: str) -> str:
         (["backups", "--resume", "none.jsonl"], "cannot resume none.jsonl: there is no such file"),
         (["backups", "--resume", "none.jsonl", "-f", "csv"], "--resume writes jsonl"),
         (["backups", "--resume", "a.jsonl", "--columns", "error"], "and --resume writes jsonl"),
-        (["backups", "--output", "no/such/directory"], "cannot write no/such/directory: No such"),
+        (["backups", "--output", "no/such/directory"], "cannot write to no/such/directory: No"),
         (["backups", "--output", f"{__file__}/out"], "out: Not a directory"),
-        (["backups", "--output", "."], "cannot write .: Is a directory"),
+        (["backups", "--output", "."], "cannot write to .: Is a directory"),
+        (["backups", "--output", "/"], "cannot write to /: Is a directory"),
+        (["audit", "--html", "/"], "cannot write to /: Is a directory"),
         (["backups", "--plan", "fastest"], "'fastest' is not one of 'auto', 'joined', 'per_dr"),
         (["backups", "--type", "gpu"], "'gpu' is not one of 'gpus', 'droplets'"),
         (["backups", "7", "--tag-name", "a"], "are for a whole account: give no IDs"),
@@ -77,7 +83,7 @@ def told(capsys: pytest.CaptureFixture[str], *args: str) -> str:
         (["audit", "--max-age", "0.0000001s"], "'--max-age': '0.0000001s' is no time span"),
         (["audit", "--grace", "4000000d"], "'--grace': '4000000d' is no time span"),
         (["backups", "--deadline", "36526d"], "'--deadline': '36526d' is no time span"),
-        (["policies", "--deadline", "9" * 400], "of at most 36525d"),
+        (["policies", "--deadline", "9" * 400 + "s"], "of at most 36525d"),
         (["simulate", "--limit", "many"], "'many' is no rate limit such as 250/60"),
         (["simulate", "--limit", "9" * 5000 + "/60"], "is no rate limit such as 250/60"),
         (["simulate", "--limit", "250/" + "9" * 400], "is no rate limit such as 250/60"),
@@ -133,6 +139,19 @@ def test_a_wrong_token_and_an_api_out_of_reach_are_code_3(cli: Cli) -> None:
     assert (done.code, done.out) == (3, "")
     assert "Cannot connect" in done.told()
     assert list(cli.directory.iterdir()) == []
+
+
+def test_a_wrong_token_is_to_be_checked_where_it_was_read(cli: Cli) -> None:
+    """In the file if there is one, else in the variable; what is Python's is not mentioned."""
+    (cli.directory / "tk").write_text("wrong")
+    refused = "401 unauthorized: Unable to authenticate you"
+    for command in (("backups",), ("policies", "7")):
+        line = cli(*command, "--token-file", "tk").told()
+        assert line.startswith(f"{refused}: check the token in tk (GET http://127.0.0.1:")
+        assert "ACCESS_TOKEN" not in line
+        line = cli(*command, DIGITALOCEAN_ACCESS_TOKEN="wrong").told()
+        assert line.startswith(f"{refused}: check DIGITALOCEAN_ACCESS_TOKEN (GET ")
+        assert "`access_token`" not in line
 
 
 def test_debug_shows_the_traceback(cli: Cli) -> None:

@@ -14,12 +14,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gradient_async import APIConnectionError, RateLimitStatus, WindowStatus
+from gradient_async.audit import format_duration
 from gradient_async.cli import columns, options, text
 from gradient_async.cli.problems import Problem
 from gradient_async.cli.progress import Tally, seconds_left, state_of
 from gradient_async.cli.resume import finished_lines
 from gradient_async.cli.run import Run, failure_lines
-from gradient_async.cli.table import GAP, Width, fitting, table_lines
+from gradient_async.cli.table import GAP, Width, fitting, make_table
 
 NOW = datetime(2026, 9, 1, 12, tzinfo=UTC)
 NO_LIMIT = RateLimitStatus(None, None, None, (), None, 0)
@@ -98,11 +99,26 @@ def test_values_in_tables_and_csv(value: object, shown: str, exported: str) -> N
 
 @pytest.mark.parametrize(
     ("given_text", "seconds"),
-    [("90", 90), ("90s", 90), ("1.5h", 5400), ("15m", 900), ("2d", 172_800)],
+    [("90s", 90), ("1.5h", 5400), ("15m", 900), ("2d", 172_800), ("1d12h", 129_600)],
 )
 def test_time_spans_of_options(given_text: str, seconds: float) -> None:
-    """A number is seconds; the units are those of sleep(1)."""
+    """The units are those of sleep(1), and there may be more than one."""
     assert options.parse_duration(given_text) == seconds
+
+
+@given(st.timedeltas(timedelta(minutes=1), timedelta(days=36_525)))
+def test_time_spans_are_read_as_they_are_told(span: timedelta) -> None:
+    """What the audit, a table or the bar says can be given to an option."""
+    for tell in (format_duration, text.short_duration):
+        read = timedelta(seconds=options.parse_duration(tell(span)))
+        assert tell(read) == tell(span)
+
+
+@pytest.mark.parametrize("given_text", ["26", "0", "1.5", "\uff12\uff16h", "h", "1d12", "1d-1h"])
+def test_a_number_without_a_unit_is_no_time_span(given_text: str) -> None:
+    """``26`` may be meant as hours, and taken for seconds it would be found out too late."""
+    with pytest.raises(click.BadParameter):
+        options.parse_duration(given_text)
 
 
 @given(st.text(max_size=8) | st.from_regex(r"[0-9]{1,400}(\.[0-9]{1,9})?[smhd]?", fullmatch=True))
@@ -149,7 +165,7 @@ def lines_of(rows: list[dict[str, Any]], available: int | None = None, **looks: 
         columns.Column[dict[str, Any]]("first", lambda row: row.get("a"), right=True),
         columns.Column[dict[str, Any]]("second", lambda row: row.get("b"), min_width=4),
     )
-    return list(table_lines(shown, rows, available, colour=False, **looks))
+    return list(make_table(shown, rows, available, **looks).lines(colour=False))
 
 
 def test_a_table_is_aligned_by_what_is_seen() -> None:
@@ -266,12 +282,12 @@ def test_only_so_many_failures_are_told_on_a_terminal() -> None:
     run: Run[None] = Run(lambda _: None)
     for droplet_id in range(1, 5):
         run.take(droplet_id, None, APIConnectionError("reset"), "gpu" if droplet_id == 1 else None)
-    assert list(failure_lines(run, most=2)) == [
+    assert list(failure_lines(run, most=2, token="")) == [
         "Droplet 1 (gpu) failed: reset",
         "Droplet 2 failed: reset",
         "and 2 more failed",
     ]
-    assert len(list(failure_lines(run, most=None))) == 4
+    assert len(list(failure_lines(run, most=None, token=""))) == 4
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,20 @@ def test_a_table_fits_into_a_narrow_terminal(cli: Cli, width: int) -> None:
     assert max(map(len, table)) <= width
 
 
+@pytest.mark.parametrize("command", [("backups",), ("audit",), ("supported-policies",)])
+def test_columns_that_are_left_out_are_told_on_a_terminal(cli: Cli, command: tuple[str]) -> None:
+    """In one line, with what shows them; there is none where there is room, or no terminal."""
+    _, shown = cli.on_terminal(*command, "--no-progress", width=40)
+    [told] = [line for line in plain(shown) if "left out" in line]
+    assert re.fullmatch(
+        r"\d columns? left out: widen the terminal, or use --columns or --format csv", told
+    )
+    _, shown = cli.on_terminal(*command, "--no-progress", width=200)
+    assert "left out" not in shown
+    done = cli(*command, COLUMNS="40")
+    assert "left out" not in done.out + done.err
+
+
 @pytest.mark.usefixtures("slow")
 def test_a_bar_fits_into_a_narrow_terminal(cli: Cli, simulator: Simulator) -> None:
     """It stays one line, with done and total in it."""
@@ -142,12 +156,19 @@ def test_a_terminal_that_cannot_gets_no_bar(cli: Cli) -> None:
 
 
 def test_letters_that_stdout_cannot_write_are_no_error(cli: Cli) -> None:
-    """The rules of a table in a locale without them."""
-    done = subprocess.run(
-        [*COMMAND, "supported-policies"],
-        env=environment(cli.simulator, PYTHONIOENCODING="ascii", PYTHONUTF8="0"),
-        capture_output=True,
-        check=False,
-    )
-    assert done.returncode == 0
-    assert b"\\u2500" in done.stdout
+    """Tables and figures are in ASCII then; a letter of a name is told by its number."""
+    droplet = next(iter(cli.simulator.fleet.droplets.values()))
+    cli.simulator.fleet.add_backup(droplet.id, name="日本")
+    for encoding, dot in (("ascii", b"-"), ("cp1252", b"\xb7")):
+        done = subprocess.run(
+            [*COMMAND, "audit", "--all", "--columns", "droplet_id,newest_name"],
+            env=environment(cli.simulator, PYTHONIOENCODING=encoding, PYTHONUTF8="0"),
+            capture_output=True,
+            check=False,
+        )
+        assert done.returncode == 1
+        _, figures, _, _, rule, *_ = done.stdout.splitlines()
+        assert b" protected " + dot + b" " in figures
+        assert set(rule) == set(b"- ")
+        assert b"\\u65e5\\u672c" in done.stdout
+        assert b"24 Droplets " + dot + b" " in done.stderr

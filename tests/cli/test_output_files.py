@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
@@ -10,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from gradient_async.cli.options import Destination
-from gradient_async.cli.output import AppendedFile, FileOutput, open_output, written_to
+from gradient_async.cli.output import FileOutput, open_output, written_to
 from gradient_async.cli.problems import Problem
 from gradient_async.cli.resume import Resumed
 from gradient_async.testing import Simulator
 
-from .commands import Cli
+from .commands import Cli, Finished, environment
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
@@ -49,7 +50,8 @@ def test_a_partial_file_of_another_run_is_not_overwritten(tmp_path: Path) -> Non
     (tmp_path / "out.partial").write_text("hours of work")
     with pytest.raises(Problem, match=r"continue it with --resume .*out\.partial"):
         FileOutput(tmp_path / "out")
-    FileOutput(tmp_path / "out", replace=True).abandon(keep=False)
+    FileOutput(tmp_path / "out", partial="anew").abandon(keep=False)
+    assert list(tmp_path.iterdir()) == []
 
 
 def write_half(output: FileOutput, *, keep: bool) -> None:
@@ -71,22 +73,27 @@ def test_an_error_leaves_the_old_file_and_no_part_of_the_new(tmp_path: Path) -> 
         assert {entry.name for entry in tmp_path.iterdir()} == left
 
 
-def test_a_partial_run_fills_a_file_that_was_not_there(tmp_path: Path) -> None:
-    """One that was there is kept, and the part lies beside it."""
-    output = FileOutput(tmp_path / "new")
-    assert output.keep_partial() == str(tmp_path / "new")
-    output = FileOutput(tmp_path / "new", replace=True)
-    assert output.keep_partial() == str(tmp_path / "new.partial")
+def test_what_is_not_complete_keeps_its_partial_name(tmp_path: Path) -> None:
+    """Also where there was no file before: who finds one by its name has a whole one."""
+    path, partial = tmp_path / "out", tmp_path / "out.partial"
+    output = FileOutput(path)
+    output.stream.write("1\n")
+    assert output.keep_partial() == str(partial)
+    assert list(tmp_path.iterdir()) == [partial]
+    assert partial.read_text() == "1\n"
 
 
-def test_lines_are_appended_to_an_export(tmp_path: Path) -> None:
+def test_lines_are_appended_to_what_was_begun_before(tmp_path: Path) -> None:
     """Whatever happens, what is in the file stays."""
-    path = tmp_path / "out"
-    path.write_text("1\n")
-    output = AppendedFile(path)
+    path, partial = tmp_path / "out", tmp_path / "out.partial"
+    partial.write_text("1\n")
+    output = FileOutput(path, partial="before")
     output.stream.write("2\n")
-    output.finish()
-    AppendedFile(path).abandon(keep=False)
+    output.keep_partial()
+    FileOutput(path, partial="before").abandon(keep=False)
+    assert partial.read_text() == "1\n2\n"
+    FileOutput(path, partial="before").finish()
+    assert list(tmp_path.iterdir()) == [path]
     assert path.read_text() == "1\n2\n"
 
 
@@ -125,7 +132,57 @@ def test_a_full_disk_is_told_in_one_line(cli: Cli, args: list[str]) -> None:
         pytest.skip("this system has no /dev/full")
     done = cli("supported-policies", *args)
     assert (done.code, done.out) == (2, "")
-    assert done.told() == "gradient-async: cannot write /dev/full: No space left on device"
+    assert done.told() == "gradient-async: cannot write to /dev/full: No space left on device"
+
+
+@pytest.mark.parametrize("command", ["backups", "policies", "supported-policies", "audit"])
+def test_a_closed_stdout_is_told_before_anything_is_asked(cli: Cli, command: str) -> None:
+    """``>&-`` leaves no place for results, except for those that go to a file."""
+    done = shell(cli, f"{command} >&-")
+    assert (done.code, cli.simulator.received) == (2, 0)
+    line = "gradient-async: cannot write to stdout: it is closed; --output names a file"
+    assert done.told() == line
+    done = shell(cli, f"{command} -o out >&-")
+    assert done.code == (1 if command == "audit" else 0)
+    assert (cli.directory / "out").stat().st_size > 0
+
+
+@pytest.mark.parametrize("command", ["backups", "policies", "supported-policies", "audit"])
+def test_a_closed_stderr_is_no_error(cli: Cli, command: str) -> None:
+    """Then nobody is told anything; the output is the same, wherever it goes."""
+    expected = 1 if command == "audit" else 0
+    for streams in ("2>&-", "<&- 2>&-"):
+        done = shell(cli, f"{command} {streams}")
+        assert (done.code, done.out.count("\n") > 3) == (expected, True)
+    for streams in ("2>&-", "<&- >&- 2>&-"):
+        done = shell(cli, f"{command} -o out --force {streams}")
+        assert (done.code, done.out, done.err) == (expected, "", "")
+        assert (cli.directory / "out").read_text().count("\n") > 3
+    assert shell(cli, f"{command} -o out 2>&-").code == 2
+    assert shell(cli, f"{command} --unknown 2>&-").code == 2
+
+
+def shell(cli: Cli, command: str) -> Finished:
+    """Run a command that a shell gives its streams."""
+    done = subprocess.run(
+        ["sh", "-c", f'exec "{sys.executable}" -m gradient_async {command}'],
+        cwd=cli.directory,
+        env=environment(cli.simulator),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=30,
+        check=False,
+    )
+    return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_link_to_a_directory_is_no_output(cli: Cli) -> None:
+    """It is told like the directory itself."""
+    (cli.directory / "link").symlink_to("/")
+    done = cli("supported-policies", "-o", "link", "--force")
+    assert done.code == 2
+    assert done.told() == "gradient-async: cannot write to link: Is a directory"
 
 
 @pytest.mark.parametrize("kind", ["table", "csv"])
@@ -139,7 +196,7 @@ def test_a_full_disk_behind_stdout_is_told_in_one_line(cli: Cli, kind: str) -> N
     ):
         _, err = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert err == "gradient-async: cannot write stdout: No space left on device\n"
+    assert err == "gradient-async: cannot write to stdout: No space left on device\n"
 
 
 def test_an_output_that_exists_is_refused_before_anything_is_asked(
