@@ -13,6 +13,7 @@ import attrs
 
 from .. import AsyncGradient
 from ..audit import DropletAudit, Finding, FleetAudit
+from ..audit.account import policies_of
 from ..audit.judge import Rules
 from ..types import DropletBackups
 from ..types.droplet_backups import error_text
@@ -161,8 +162,8 @@ class _Auditor:
 
     async def work(self, client: AsyncGradient, run: Run[DropletAudit]) -> None:
         run.tally.listing = True
-        listing = client.gpu_droplets.backups.iter_policies(max_rate_limit_wait=None)
-        policies = {droplet_id: policy async for droplet_id, policy in listing}
+        named = list(dict.fromkeys(self.droplet_ids)) or None
+        policies = await policies_of(client, named, max_rate_limit_wait=None)
 
         def take(result: DropletBackups) -> None:
             droplet_id, name = result.droplet_id, droplet_name(result)
