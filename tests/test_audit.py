@@ -284,11 +284,12 @@ def test_a_moment_at_an_end_of_the_calendar_is_refused(now: datetime) -> None:
 
 def test_backups_at_the_ends_of_the_calendar_are_judged() -> None:
     """A time that UTC has not is taken for the nearest that it has: the fleet is still judged."""
-    first = backup(EARLIEST.replace(tzinfo=timezone(HOUR)))
-    last = backup(LATEST.replace(tzinfo=timezone(-HOUR)))
+    first = backup(EARLIEST.replace(tzinfo=timezone(HOUR)), 1)
+    last = backup(LATEST.replace(tzinfo=timezone(-HOUR)), 2)
     audit = audit_droplet(DAILY, [first, last], now=NOW)
     assert audit.backup_times == (EARLIEST, LATEST)
-    assert (audit.newest, audit.in_future, audit.finding) == (EARLIEST, 1, Finding.OVERDUE)
+    assert (audit.newest, audit.newest_name) == (EARLIEST, first.name)
+    assert (audit.in_future, audit.finding) == (1, Finding.OVERDUE)
 
 
 def test_grace_makes_the_promise_smaller() -> None:

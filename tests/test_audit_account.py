@@ -180,14 +180,16 @@ def test_droplets_that_a_deadline_leaves(audit: Audit, *, named: bool) -> None:
 
 
 @BOTH
-def test_policies_that_would_come_after_the_deadline(audit: Audit) -> None:
+@pytest.mark.parametrize("named", [True, False], ids=["named", "account"])
+def test_policies_that_would_come_after_the_deadline(audit: Audit, *, named: bool) -> None:
     """They are not waited for: without them nothing can be judged."""
-    with Simulator(Fleet.generate(12), limits=[(5, 3600.0)]) as simulator:
+    account = Fleet.generate(12)
+    with Simulator(account, limits=[(5, 3600.0)]) as simulator:
         with Gradient(simulator.token, base_url=simulator.url) as client:
             for _ in range(5):
                 client.gpu_droplets.backups.list_policies()
         with pytest.raises(RateLimitError):
-            audit(simulator, deadline=1.0)
+            audit(simulator, gpus(account)[:1] if named else None, deadline=1.0)
 
 
 @BOTH
@@ -224,6 +226,7 @@ def test_one_or_two_droplets_cost_two_requests_each(audit: Audit) -> None:
         ]
         both = audit(simulator, [two, one, one], now=account.now)
         gone = audit(simulator, [7], now=account.now)
+        assert not [request for request in simulator.requests if "policies" in request.path]
         everything = audit(simulator, gpus(account), now=account.now)
     judged = {audit.droplet_id: audit for audit in everything}
     assert list(alone) == [judged[one]]

@@ -111,6 +111,18 @@ class TestPacer:
         assert (error.kind, error.status_code, error.response) == ("burst", 429, None)
         assert pacer.status().waiting == 0
 
+    async def test_what_a_refusal_closes(self, clock: ManualClock) -> None:
+        """It is known to requests that were started before, and for how long it will be."""
+        pacer = Pacer(None, clock)
+        sent_at = await pacer.start(None)
+        assert (pacer.closed_since(sent_at), pacer.closed_for()) == (False, 0.0)
+        pacer.refuse(sent_at, headers(retry_after=20))
+        assert pacer.closed_since(sent_at)
+        assert 20.0 <= pacer.closed_for() <= 21.0  # a little later, so that not all come at once
+        clock.now += pacer.closed_for()
+        assert pacer.closed_for() == 0.0
+        assert not pacer.closed_since(await pacer.start(None))
+
     async def test_the_queue_counts_towards_the_wait(self, clock: ManualClock) -> None:
         """Whoever has others before it waits for their windows too."""
         pacer = Pacer(RateLimit(((1, 60.0),)), clock)
