@@ -184,7 +184,7 @@ def test_droplets_that_a_deadline_leaves(audit: Audit, *, named: bool) -> None:
 def test_policies_that_would_come_after_the_deadline(audit: Audit, *, named: bool) -> None:
     """They are not waited for: without them nothing can be judged."""
     account = Fleet.generate(12)
-    with Simulator(account, limits=[(5, 3600.0)]) as simulator:
+    with Simulator(account, limits=[(5, 30.0)]) as simulator:
         with Gradient(simulator.token, base_url=simulator.url) as client:
             for _ in range(5):
                 client.gpu_droplets.backups.list_policies()
