@@ -71,9 +71,7 @@ class Pacer:
         self._lock = _new_lock()
         self._waiting.clear()
         self._alarms.clear()
-        now = self._clock()
-        for _ in range(self._schedule.running):
-            self._schedule.finish(now, now, None)
+        self._schedule.end_all(self._clock())
 
     def start_at_once(self) -> float | None:
         """Let a request be sent now, if it may and nobody waits; see `start`."""
@@ -129,7 +127,7 @@ class Pacer:
         """Give up a place in the queue, or the start that was granted in the same moment."""
         with self._lock:
             if waiter.started_at is not None:
-                self._schedule.give_back()
+                self._schedule.give_back(waiter.started_at)
             else:
                 with suppress(ValueError):
                     self._waiting.remove(waiter)
@@ -170,10 +168,10 @@ class Pacer:
         """Give the seconds until the gate opens."""
         return max(0.0, self._schedule.opens_at - self._clock())
 
-    def give_back(self) -> None:
+    def give_back(self, sent_at: float) -> None:
         """Take back a start that led to no request on the wire."""
         with self._lock:
-            self._schedule.give_back()
+            self._schedule.give_back(sent_at)
             self._serve(self._clock())
 
     def _send_away(self, now: float, ready_at: float, waiters: list[_Waiter]) -> None:
@@ -201,7 +199,7 @@ class Pacer:
             waiter.started_at = now
             if not waiter.wake():
                 waiter.started_at = None
-                self._schedule.give_back()
+                self._schedule.give_back(now)
         while self._waiting and not self._look_again(self._waiting[0].loop, now):
             self._waiting.popleft()
 

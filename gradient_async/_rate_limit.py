@@ -65,7 +65,7 @@ def ideal_seconds(requests: int, rate_limit: RateLimit | None) -> float:
     """
     if rate_limit is None or requests < 1:
         return 0.0
-    windows = sorted(rate_limit.windows, key=lambda window: window[1] / window[0])
+    windows = sorted(set(rate_limit.windows), key=lambda window: window[1] / window[0])
     return _longest_wait(requests - 1, windows)
 
 

@@ -142,29 +142,27 @@ class Schedule:
         self._random = random
         self._refusals = 0
         self._guessed = False
+        self._test: float | None = None  # when the request that finds out was started
         self._refusal_kind: LimitKind = "burst"
 
     def start(self, now: float) -> bool:
         """Take a place in every window, if the gate is open and each of them has one."""
-        if now < self.opens_at or self._is_being_tested:
+        if now < self.opens_at or self._test is not None:
             return False
         for window in self.windows:
             if not window.has_room(now, self.running):
                 return False
         self.running += 1
+        if self._guessed:
+            self._test = now
         return True
 
     def ready_at(self, now: float, ahead: int = 0) -> float:
         """Give the earliest time at which a request with ``ahead`` others before it may start."""
         times = [window.room_at(now, self.running, ahead) for window in self.windows]
-        if self._is_being_tested:
+        if self._test is not None:
             times.append(now + ANSWER_SECONDS)
         return max(now, self.opens_at, *times)
-
-    @property
-    def _is_being_tested(self) -> bool:
-        """Whether the first request since a guess is under way, and all others wait for it."""
-        return self._guessed and self.running > 0
 
     def kind_at(self, now: float, ahead: int) -> LimitKind:
         """Tell which limit it is that such a request would wait for."""
@@ -173,18 +171,34 @@ class Schedule:
             return self._refusal_kind
         return "burst" if times[0] >= max(times) else "hourly"
 
-    def give_back(self) -> None:
+    def give_back(self, sent_at: float) -> None:
         """Take back a start that led to no request on the wire."""
+        self._end(sent_at)
+
+    def end_all(self, now: float) -> None:
+        """Count all that is under way as ended, as after a fork."""
+        for _ in range(self.running):
+            self.finish(now, now, None)
+        self._test, self._guessed = None, False
+
+    def _end(self, sent_at: float) -> bool:
+        """End a request, and tell whether it was the one that was to find out."""
         self.running -= 1
+        was_test = sent_at == self._test
+        if was_test:
+            self._test = None
+        return was_test
 
     def finish(self, now: float, sent_at: float, limits: RateLimitHeaders | None) -> None:
         """Count a request that ended at ``now``, with the headers of its answer if it had one."""
-        self.running -= 1
+        if self._end(sent_at):
+            self._guessed = False
         for window in self.windows:
             window.answered.append(now)
         if limits is None:
             return
-        self._refusals, self._guessed = 0, False
+        if sent_at >= self.opens_at:
+            self._refusals = 0
         remaining = limits.remaining
         if remaining is None:
             return
@@ -207,18 +221,18 @@ class Schedule:
         wants a pause longer by more than rounding moves the opening. Where nothing tells how long
         to pause, one request has to find out, or all that wait would be refused once more.
         """
-        self.running -= 1
-        pause = self._pause(now, limits)
+        self._end(sent_at)
+        asked = self._pause(now, limits)
         if sent_at >= self.opens_at:
             self._refusals += 1
-            self._guessed = pause is None
-            if pause is None:
-                pause = backoff(1, 0.0)
+            self._guessed = asked is None
+            pause = backoff(1, 0.0) if asked is None else asked
             if self._refusals > 1:
                 pause = max(pause, backoff(self._refusals - 1, 0.0, longest=LONGEST_BACKOFF))
             self._close(now + pause + self._random() * min(SPREAD * pause, LONGEST_SPREAD), limits)
-        elif pause is not None and now + pause > self.opens_at + 1:
-            self._close(now + pause, limits)
+        elif asked is not None and now + asked > self.opens_at + 1:
+            self._guessed = False
+            self._close(now + asked, limits)
         window = self._refusing_window(limits)
         if window is not None:
             own = window.own(now, self.running)

@@ -147,7 +147,7 @@ class Transport:
             if may_have_been_sent(error):
                 self.pacer.finish(sent_at, None)
             else:
-                self.pacer.give_back()
+                self.pacer.give_back(sent_at)
             raise
         limits = RateLimitHeaders(raw.headers, time.time())
         if raw.status == 429:
@@ -169,12 +169,12 @@ class Transport:
             try:
                 await here.slots.acquire()
             except BaseException:
-                self.pacer.give_back()
+                self.pacer.give_back(sent_at)
                 raise
             if not self.pacer.closed_since(sent_at):
                 return sent_at
             here.slots.release()
-            self.pacer.give_back()
+            self.pacer.give_back(sent_at)
 
     async def _wait_for_rate_limit(self, call: Call) -> float:
         """Wait until a try may be sent; what is waited is taken off the patience of the call."""
@@ -183,6 +183,7 @@ class Transport:
             sent_at = await self.pacer.start(call.patience)
         except RateLimitError as refused:
             error = call.refusal or refused
+            error.retry_after, error.kind = refused.retry_after, refused.kind
             error.request, error.droplet_id = call.failed_request(), call.droplet_id
             error.attempts = call.sent
             raise error from None
@@ -206,13 +207,13 @@ class Transport:
         limits = RateLimitHeaders(response.headers, time.time())
         error = status_error(response, limits, call.droplet_id)
         if isinstance(error, RateLimitError):
+            wait = self.pacer.closed_for()
             if error.retry_after is None:
-                error.retry_after = self.pacer.closed_for()
+                error.retry_after = wait
             if call.terms.max_retries == 0 and call.patience is not None:
                 raise error
             call.refusal = error
-            wait = self.pacer.closed_for()
-            LOGGER.info("%s: %s; waits %.1f s", error.request, error.message, wait)
+            LOGGER.info("%s: %s; rate limit closed for %.1f s", error.request, error.message, wait)
             return
         await self._pause(call, error, limits.retry_after)
 

@@ -77,7 +77,7 @@ class TestPacer:
         await settle()
         assert left.cancelled()
         for task in tasks:
-            pacer.give_back()
+            pacer.give_back(0.0)
             assert await task == clock.now
         assert pacer.status().waiting == 0
         assert pacer.status().windows[0].used == 1
@@ -89,11 +89,11 @@ class TestPacer:
         pacer = Pacer(RateLimit(((1, 60.0),)), clock)
         await pacer.start(None)
         first, second = await queue(pacer, 2)
-        pacer.give_back()
+        pacer.give_back(0.0)
         first.cancel()
         assert await second == clock.now
         assert first.cancelled()
-        pacer.give_back()
+        pacer.give_back(0.0)
         assert pacer.status().windows[0].used == 0
 
     async def test_a_wait_longer_than_the_patience_is_refused_at_once(
@@ -180,7 +180,7 @@ class TestPacer:
         with pytest.raises(RateLimitError) as caught:
             await hurried
         assert (caught.value.retry_after, caught.value.kind) == (60.0, "burst")
-        pacer.give_back()
+        pacer.give_back(0.0)
         assert await patient == clock.now
 
     async def test_patience_that_ends_in_the_moment_of_the_start(self, clock: ManualClock) -> None:
@@ -189,7 +189,7 @@ class TestPacer:
         await pacer.start(None)
         [task] = await queue(pacer, 1)
         waiter = pacer._waiting[0]
-        pacer.give_back()
+        pacer.give_back(0.0)
         pacer._give_up(waiter)
         assert await task == clock.now
 
@@ -259,7 +259,7 @@ class TestPacer:
                 lambda sent_at: pacer.finish(
                     sent_at, headers(limit=4, remaining=rng.randint(0, 4))
                 ),
-                lambda _: pacer.give_back(),
+                lambda _: pacer.give_back(0.0),
             ]
         )
         sent_at = await pacer.start(None)
@@ -365,7 +365,7 @@ class TestPacerOnSeveralLoops:
         ended.set()
         await asyncio.to_thread(thread.join, 30)
         if pacer._schedule.running:
-            pacer.give_back()
+            pacer.give_back(0.0)
         assert await mine > 0
 
     async def test_a_loop_looks_again_as_long_as_it_has_waiters(self, clock: ManualClock) -> None:
@@ -403,7 +403,7 @@ class TestPacerOnSeveralLoops:
         await asyncio.to_thread(begin_and_close)
         assert pacer.status().waiting == 3
         if whose_turn == "theirs":
-            pacer.give_back()
+            pacer.give_back(0.0)
             assert await pacer.start(None) == clock.now
         else:
             if whose_turn == "nobody's so soon":

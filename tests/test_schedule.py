@@ -127,7 +127,7 @@ class TestScheduleAlone:
                 schedule.finish(now, sent.pop(0), NO_HEADERS)
             elif step == "give back" and sent:
                 sent.pop()
-                schedule.give_back()
+                schedule.give_back(0.0)
             elif step == "refuse" and sent:
                 schedule.refuse(now, sent.pop(0), headers(retry_after=value))
             at = schedule.ready_at(now)
@@ -195,8 +195,11 @@ class TestScheduleRefused:
         assert opened == [2.0, 2.0, 3.5]
 
     @pytest.mark.parametrize("said", [NO_HEADERS, headers(reset=int(EPOCH) - 9)])
-    def test_after_a_guess_one_request_finds_out(self, said: RateLimitHeaders) -> None:
-        """Where a 429 does not say how long, all others wait for the first answer after it."""
+    @pytest.mark.parametrize("ended", [NO_HEADERS, None], ids=["answered", "broken off"])
+    def test_after_a_guess_one_request_finds_out(
+        self, said: RateLimitHeaders, ended: RateLimitHeaders | None
+    ) -> None:
+        """Where a 429 does not say how long, all others wait for the end of the first after it."""
         schedule = schedule_of()
         assert schedule.start(0.0)
         schedule.refuse(0.0, 0.0, said)
@@ -204,11 +207,49 @@ class TestScheduleRefused:
         assert schedule.start(opens_at)
         assert not schedule.start(opens_at)
         assert schedule.ready_at(opens_at) == opens_at + 1.0
-        schedule.finish(opens_at, opens_at, None)  # it broke off: the next one finds out
+        schedule.give_back(opens_at)  # it was never sent: the next one finds out
         assert schedule.start(opens_at)
         assert not schedule.start(opens_at)
-        schedule.finish(opens_at, opens_at, NO_HEADERS)
-        assert fill(schedule, opens_at, opens_at, most=50) == 50
+        schedule.finish(opens_at + 0.1, opens_at, ended)
+        assert fill(schedule, opens_at + 0.1, opens_at + 0.1, most=50) == 50
+
+    def test_older_requests_have_no_part_in_what_is_found_out(self) -> None:
+        """One that hangs holds nobody up, and a late good answer does not open the gate to all."""
+        schedule = schedule_of()
+        assert fill(schedule, 0.0, 0.0, most=1) == 1
+        for _ in range(3):
+            assert schedule.start(0.0)
+        schedule.refuse(0.1, 0.0, NO_HEADERS)
+        schedule.finish(0.2, 0.0, NO_HEADERS)
+        assert schedule.start(1.0)  # although the third one is still under way
+        assert not schedule.start(1.0)
+        schedule.refuse(1.1, 1.0, NO_HEADERS)
+        assert schedule.opens_at == pytest.approx(1.6)
+        schedule.finish(1.7, 0.0, NO_HEADERS)
+        assert schedule.start(1.7)
+        assert not schedule.start(1.7)
+        schedule.finish(1.8, 1.7, None)
+        assert fill(schedule, 1.8, 1.8, most=50) == 50
+
+    def test_a_later_answer_that_says_how_long_ends_the_guess(self) -> None:
+        """Nobody has to find out any more."""
+        schedule = schedule_of()
+        assert schedule.start(0.0)
+        assert schedule.start(0.0)
+        schedule.refuse(0.1, 0.0, NO_HEADERS)
+        schedule.refuse(0.2, 0.0, headers(retry_after=5))
+        assert schedule.opens_at == pytest.approx(5.2)
+        assert fill(schedule, 5.2, 5.2, most=50) == 50
+
+    def test_after_a_fork_nobody_is_waited_for(self) -> None:
+        """The request that was to find out is the parent's."""
+        schedule = schedule_of()
+        assert schedule.start(0.0)
+        schedule.refuse(0.0, 0.0, NO_HEADERS)
+        assert schedule.start(1.0)
+        schedule.end_all(1.1)
+        assert schedule.running == 0
+        assert fill(schedule, 1.1, 1.1, most=50) == 50
 
     def test_after_a_pause_that_was_named_all_go_on(self) -> None:
         """A 429 that says how long to wait is believed, also when the one before did not say."""

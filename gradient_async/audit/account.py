@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["audit_account", "audit_account_blocking", "policies_of"]
 
-FEW: Final = 2
+MOST_ASKED_SINGLY: Final = 2
 """So few Droplets are asked about one by one: the listing may take any number of requests."""
 
 
@@ -163,7 +163,7 @@ async def policies_of(
     One or two are asked about by themselves. A Droplet that does not exist has no policy.
     """
     backups = client.gpu_droplets.backups
-    if named is None or len(named) > FEW:
+    if named is None or len(named) > MOST_ASKED_SINGLY:
         return dict(
             [item async for item in backups.iter_policies(max_rate_limit_wait=max_rate_limit_wait)]
         )
@@ -181,7 +181,7 @@ def _policies_of_blocking(
     client: Gradient, named: Sequence[int] | None, *, max_rate_limit_wait: float | None
 ) -> dict[int, Policy]:
     backups = client.gpu_droplets.backups
-    if named is None or len(named) > FEW:
+    if named is None or len(named) > MOST_ASKED_SINGLY:
         return dict(backups.iter_policies(max_rate_limit_wait=max_rate_limit_wait))
     policies: dict[int, Policy] = {}
     for droplet_id in named:

@@ -18,7 +18,7 @@ from .run import Results, Run
 
 __all__ = ["may_join", "rest_of", "results_of", "show_fleet_plan"]
 
-FEW: Final = 4
+TOO_FEW_TO_JOIN: Final = 4
 """So few are asked about by themselves: the join and a look at its cost take as many requests."""
 
 
@@ -74,7 +74,7 @@ async def _joining_pays(client: AsyncGradient, account: Account, left: int) -> b
     """
     if account.plan != "auto":
         return account.plan == "joined" and left > 0
-    if left <= FEW:
+    if left <= TOO_FEW_TO_JOIN:
         return False
     plan = await client.gpu_droplets.backups.plan_fleet(
         type=account.type, tag_name=account.tag_name, max_rate_limit_wait=None

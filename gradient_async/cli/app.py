@@ -24,7 +24,7 @@ from .options import (
 )
 from .problems import BUG, INTERRUPTED, TERMINATED, one_line
 from .signals import sigterm
-from .terminal import occupy_standard_descriptors
+from .terminal import occupy_standard_descriptors, tell_as_it_is
 
 __all__ = ["app", "run"]
 
@@ -263,6 +263,6 @@ def _run(args: Sequence[str]) -> int:
 
 def _told(line: str, exit_code: int, args: Sequence[str]) -> int:
     if "--debug" in args:
-        click.echo(traceback.format_exc(), err=True)
-    click.echo(line, err=True)
+        tell_as_it_is(traceback.format_exc())
+    tell_as_it_is(line)
     return exit_code

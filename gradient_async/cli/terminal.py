@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final, TextIO
 
 import click
@@ -18,6 +19,7 @@ __all__ = [
     "most_named",
     "occupy_standard_descriptors",
     "tell",
+    "tell_as_it_is",
 ]
 
 MOST_NAMED: Final = 20
@@ -62,7 +64,13 @@ def tell(lines: Iterable[str], **style: Any) -> None:
     """Write lines to stderr, in the style of `click.style` where it can be."""
     styled = may_colour(sys.stderr)
     for line in (legible(clean(line), sys.stderr) for line in lines):
-        click.echo(click.style(line, **style) if styled else line, err=True)
+        tell_as_it_is(click.style(line, **style) if styled else line)
+
+
+def tell_as_it_is(text: str) -> None:
+    """Write to stderr; where nobody can be told any more, what was done is done all the same."""
+    with suppress(OSError):
+        click.echo(text, err=True)
 
 
 def most_named() -> int | None:

@@ -108,7 +108,11 @@ class Listener:
         await self._runner.setup()
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
         self._socket = socket.create_server((self._host, self._port), family=family, backlog=1024)
-        await web.SockSite(self._runner, self._socket, backlog=1024).start()
+        try:
+            await web.SockSite(self._runner, self._socket, backlog=1024).start()
+        except BaseException:
+            self._socket.close()
+            raise
         host, port = self._runner.addresses[0][:2]
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 

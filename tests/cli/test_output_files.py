@@ -185,6 +185,18 @@ def test_a_link_to_a_directory_is_no_output(cli: Cli) -> None:
     assert done.told() == "gradient-async: cannot write to link: Is a directory"
 
 
+@pytest.mark.parametrize("args", [[], ["7"]], ids=["all went well", "a Droplet failed"])
+def test_a_full_disk_behind_stderr_changes_no_exit_code(
+    cli: Cli, tmp_path: Path, args: list[str]
+) -> None:
+    """Nobody can be told, and what was asked for is there."""
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    done = shell(cli, f"backups {' '.join(args)} -f csv -o out.csv 2>/dev/full")
+    assert done.code == len(args)
+    assert (tmp_path / "out.csv").read_text().startswith("droplet_id,")
+
+
 @pytest.mark.parametrize("kind", ["table", "csv"])
 def test_a_full_disk_behind_stdout_is_told_in_one_line(cli: Cli, kind: str) -> None:
     """Nothing is said a second time when the interpreter ends."""
