@@ -206,6 +206,7 @@ async def test_no_object_shows_the_token(kind: Kind) -> None:
 def objects_of(modules: tuple[str, ...]) -> Iterator[object]:
     """Give the objects of classes of these modules, and their attributes, but for servers'."""
     servers = ("gradient_async.testing", "aiohttp.web")
+    gc.collect()  # what earlier tests left
     for thing in gc.get_objects():
         module = str(type(thing).__module__)
         if module.startswith(modules) and not module.startswith(servers):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
 from typing import Any, Final, TextIO
 
 import click
@@ -69,8 +68,10 @@ def tell(lines: Iterable[str], **style: Any) -> None:
 
 def tell_as_it_is(text: str) -> None:
     """Write to stderr; where nobody can be told any more, what was done is done all the same."""
-    with suppress(OSError):
+    try:
         click.echo(text, err=True)
+    except OSError:  # also for what is left in its buffer at the end of the interpreter
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDERR)
 
 
 def most_named() -> int | None:
