@@ -167,7 +167,7 @@ def _reason(ending: Ending, token: str) -> str:
         case "deadline":
             return "the deadline passed"
         case AuthenticationError(message=message, request=request):  # its hint names no file
-            return f"{message}: check {token}" + (f" ({' '.join(request)})" if request else "")
+            return f"{message}: check {token}" + (f" ({request})" if request else "")
         case _:
             return str(ending)
 
