@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import attrs
@@ -41,14 +42,10 @@ class Terms:
     patience: float | None
     max_bytes: int
     extra_query: Mapping[str, object] = attrs.field(factory=dict, repr=False)
-    _scheme: str = attrs.field(init=False)
-    _authority: str = attrs.field(init=False)
     _path: str = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        base = URL(self.base_url)
-        self._scheme, self._authority = base.scheme, base.raw_authority
-        self._path = base.raw_path.rstrip("/")
+        self._path = URL(self.base_url).raw_path.rstrip("/")
 
     @classmethod
     def of(cls, config: Config) -> Terms:
@@ -89,15 +86,31 @@ class Terms:
             changes["patience"] = checked_seconds("max_rate_limit_wait", wait)
         return attrs.evolve(self, **changes)
 
+    def query(self, own: Mapping[str, object]) -> str:
+        """Give the query of an endpoint, joined with that of the client and of the options."""
+        if self.default_query or self.extra_query:
+            return query_string(self.default_query, own, self.extra_query)
+        return _query_string(tuple(own.items()))
+
     def url(self, path: str, query: str) -> URL:
         """Give the URL of a path and a query that need no quoting any more."""
-        return URL.build(
-            scheme=self._scheme,
-            authority=self._authority,
-            path=self._path + path,
-            query_string=query,
-            encoded=True,
-        )
+        base = _base(self.base_url, query)
+        return base.with_path(self._path + path, encoded=True, keep_query=True)
+
+
+@lru_cache(maxsize=256)
+def _base(url: str, query: str) -> URL:
+    """Parse a base URL once for each query: few are different, and only the path has an ID."""
+    base = URL(url)
+    return URL.build(
+        scheme=base.scheme, authority=base.raw_authority, query_string=query, encoded=True
+    )
+
+
+@lru_cache(maxsize=256)
+def _query_string(own: tuple[tuple[str, object], ...]) -> str:
+    """Keep the queries of our own, which are few. None has equal values of different types."""
+    return query_string(dict(own))
 
 
 def _merged_headers(
@@ -126,7 +139,7 @@ class Call:
     def __init__(self, endpoint: Endpoint[Any], terms: Terms) -> None:
         self.terms: Terms = terms
         self.droplet_id: int | None = endpoint.droplet_id
-        query = query_string(terms.default_query, endpoint.query, terms.extra_query)
+        query = terms.query(endpoint.query)
         self.url: str = f"{terms.base_url}{endpoint.path}{'?' if query else ''}{query}"
         self.target: str | URL = terms.url(endpoint.path, query)
         self.patience: float | None = terms.patience

@@ -22,6 +22,7 @@ from ._deadlines import Deadlines
 from ._fork import keep_in_child, tell_after_fork
 from ._proxies import proxy_from_environment
 from ._session import own_session
+from ._slots import Slots
 from .errors import APIConnectionError
 
 __all__ = ["CLOSED", "CLOSED_MEANWHILE", "Connections", "LoopConnections"]
@@ -39,7 +40,7 @@ class LoopConnections:
     def __init__(self, session: aiohttp.ClientSession, limit: int, *, owned: bool) -> None:
         self.session = session
         self.owned = owned
-        self.slots: asyncio.Semaphore = asyncio.Semaphore(limit)
+        self.slots: Slots = Slots(limit)
         self.deadlines: Deadlines = Deadlines()
         self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False

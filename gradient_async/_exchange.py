@@ -148,7 +148,7 @@ class Exchange:
         if not self.closed:
             self.closed = True
             self._raw.release() if self._raw.content.at_eof() else self._raw.close()
-            self.here.slots.release()
+            self.here.slots.give_back()
 
 
 def redacted(response: Response, token: AccessToken) -> Response:

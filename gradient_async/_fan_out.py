@@ -22,6 +22,7 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from . import errors
 from ._http import checked_droplet_id, checked_seconds
+from ._slots import Slots
 from ._stream import ResultStream
 
 __all__ = ["DEFAULT_CONCURRENCY", "DropletIds", "FanOut", "IdSource", "ends_run"]
@@ -164,7 +165,7 @@ class _Run(Generic[R]):
         self.workers: set[asyncio.Task[None]] = set()
         self.in_work: dict[int, int] = {}
         # One place for each ID that was taken and whose answer was not.
-        self.room = asyncio.Semaphore(2 * concurrency)
+        self.room = Slots(2 * concurrency)
         self._ask = ask
         self._concurrency = concurrency
         self._repeats: _Repeats[R] = _Repeats(ids)
@@ -200,10 +201,10 @@ class _Run(Generic[R]):
 
     async def _work(self) -> None:
         while True:
-            await self.room.acquire()
+            await self.room.take()
             droplet_id = await self.source.next()
             if droplet_id is None:
-                self.room.release()
+                self.room.give_back()
                 return
             if len(self.workers) < self._concurrency:
                 # Not at once: an eager task would begin within this one, and the next within that.
@@ -315,7 +316,7 @@ class FanOut(ResultStream[R]):
     def _taken(self, count: int) -> None:
         assert self._run is not None
         for _ in range(count):
-            self._run.room.release()
+            self._run.room.give_back()
 
     async def _fill(self) -> bool:
         run = self._run or self._start()

@@ -9,11 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from math import isfinite
 from operator import index
 from typing import Any, Final, Generic, SupportsIndex, TypedDict, TypeVar
-from urllib.parse import quote_plus, urlencode, urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import attrs
 
@@ -283,18 +282,11 @@ def query_string(*parts: Mapping[str, object] | None) -> str:
         >>> query_string({"page": 1}, {"page": 2, "deep": True})
         'page=2&deep=true'
     """
-    merged = {name: value for part in parts if part for name, value in part.items()}
-    sent = [_parameter(name, value) for name, value in merged.items() if value is not None]
-    return "&".join(filter(None, sent))  # an empty list sends nothing
-
-
-def _parameter(name: str, value: object) -> str:
-    if type(value) is int:  # which needs no quoting, and is all that most requests send
-        return f"{_quoted(name)}={value}"
-    return urlencode({name: _query_value(value)}, doseq=True)
-
-
-_quoted = lru_cache(maxsize=64)(quote_plus)
+    merged: dict[str, object] = {}
+    for part in parts:
+        merged.update(part or {})
+    sent = {name: _query_value(value) for name, value in merged.items() if value is not None}
+    return urlencode(sent, doseq=True)
 
 
 def _query_value(value: object) -> object:
@@ -353,11 +345,9 @@ class RateLimitHeaders:
 
 def _whole(text: str | None) -> int | None:
     """Read a header that is a number; a number too long to be meant is none."""
-    return None if text is None or len(text) > 18 else _number(text.strip())
-
-
-@lru_cache(maxsize=1024)
-def _number(text: str) -> int | None:
+    if text is None or len(text) > 18:
+        return None
+    text = text.strip()
     return int(text) if text.isascii() and text.isdigit() else None
 
 

@@ -148,7 +148,8 @@ class Pacer:
             self._schedule.finish(now, sent_at, limits)
             if limits is not None:
                 self._newest = limits
-            self._serve(now)
+            if self._waiting:
+                self._serve(now)
 
     def refuse(self, sent_at: float, limits: RateLimitHeaders) -> None:
         """Close the gate for all requests after an answer 429."""

@@ -117,7 +117,9 @@ class _Window:
         self.expire(sent_at)
         while self.expired and self.expired[0] + self.seconds <= sent_at:
             self.expired.popleft()
-        self.see_others(used - running - len(self.answered) - len(self.expired), sent_at)
+        others = used - running - len(self.answered) - len(self.expired)
+        if others > 0:
+            self.see_others(others, sent_at)
 
     def status(self, now: float, running: int) -> WindowStatus:
         others = round(self.others(now))

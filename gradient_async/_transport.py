@@ -134,7 +134,10 @@ class Transport:
 
     async def _send(self, call: Call, here: LoopConnections) -> Exchange:
         """Send one try, as soon as it may be sent, and wait for the headers of its answer."""
-        sent_at = await self._take_place(call, here)
+        sent_at = self._place_at_once(here)
+        if sent_at is None:
+            sent_at = await self._take_place(call, here)
+        call.refusal = None
         call.sent += 1
         started = time.monotonic()
         deadline = here.deadlines.after(call.terms.timeout.total)
@@ -143,7 +146,7 @@ class Transport:
                 connect = call.terms.timeout.connect
                 raw = await here.get(call.target, call.terms.headers, self._proxy, connect)
         except BaseException as error:
-            here.slots.release()
+            here.slots.give_back()
             if may_have_been_sent(error):
                 self.pacer.finish(sent_at, None)
             else:
@@ -156,24 +159,30 @@ class Transport:
             self.pacer.finish(sent_at, limits)
         return Exchange(raw, here, call, deadline, started)
 
+    def _place_at_once(self, here: LoopConnections) -> float | None:
+        """Give the time of the start if there is a connection and the rate limit allows it now."""
+        if not here.slots.take_at_once():
+            return None
+        sent_at = self.pacer.start_at_once()
+        if sent_at is None:
+            here.slots.give_back()
+        return sent_at
+
     async def _take_place(self, call: Call, here: LoopConnections) -> float:
         """Wait for the rate limit, then for a connection, and give the time of the start.
 
         Where a 429 has closed the gate in the meantime, that is waited for, too.
         """
         while True:
-            sent_at = self.pacer.start_at_once()
-            if sent_at is None:
-                sent_at = await self._wait_for_rate_limit(call)
-            call.refusal = None
+            sent_at = await self._wait_for_rate_limit(call)
             try:
-                await here.slots.acquire()
+                await here.slots.take()
             except BaseException:
                 self.pacer.give_back(sent_at)
                 raise
             if not self.pacer.closed_since(sent_at):
                 return sent_at
-            here.slots.release()
+            here.slots.give_back()
             self.pacer.give_back(sent_at)
 
     async def _wait_for_rate_limit(self, call: Call) -> float:

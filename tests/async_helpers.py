@@ -39,10 +39,10 @@ async def assert_idle(client: AsyncGradient, simulator: Simulator) -> None:
     transport = client._transport
     slots, schedule = transport.connections.here().slots, transport.pacer._schedule
     for _ in range(5000):  # an answer that was sent is not yet one that was read
-        if slots._value == 100 and schedule.running == 0:
+        if slots.free == 100 and schedule.running == 0:
             break
         await asyncio.sleep(0.001)
-    assert (slots._value, schedule.running, client.rate_limit.waiting) == (100, 0, 0)
+    assert (slots.free, schedule.running, client.rate_limit.waiting) == (100, 0, 0)
 
 
 @asynccontextmanager

@@ -493,7 +493,7 @@ async def assert_nothing_is_left(client: AsyncGradient, simulator: Simulator) ->
     for _ in range(5):  # a connection attempt that was cancelled ends a few turns later
         await asyncio.sleep(0)
     transport = client._transport
-    assert transport.connections.here().slots._value == 100
+    assert transport.connections.here().slots.free == 100
     assert transport.pacer._schedule.running == 0
     assert client.rate_limit.waiting == 0
     assert not tasks_of_the_client()

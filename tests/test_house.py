@@ -20,7 +20,7 @@ PACKAGE = ROOT / "gradient_async"
 
 # From the bottom up: a module imports from lines below its own and never from beside it.
 LAYERS: list[set[str]] = [
-    {"_version", "errors", "_fork", "_deadlines", "_session"},
+    {"_version", "errors", "_fork", "_deadlines", "_session", "_slots"},
     {"types", "_structure", "_retry"},
     {"_http", "audit"},
     {"_rate_limit"},

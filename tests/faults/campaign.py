@@ -356,8 +356,8 @@ def unreturned(client: AsyncGradient) -> list[str]:
     transport = client._transport
     found = _under_way(transport.pacer)
     for here in transport.connections._by_loop.values():
-        if here.slots._value != 100 or here._under_way:
-            found.append(f"{100 - here.slots._value} slots, {len(here._under_way)} requests")
+        if here.slots.free != 100 or here._under_way:
+            found.append(f"{100 - here.slots.free} slots, {len(here._under_way)} requests")
         connector = here.session.connector
         if connector is not None and connector._acquired:
             found.append(f"{len(connector._acquired)} connections")

@@ -1,0 +1,133 @@
+"""Slots: a bounded number of places, and who gets the next one."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradient_async._slots import Slots
+
+pytestmark = pytest.mark.timeout(20)
+
+
+async def waiting(slots: Slots, order: list[int], number: int) -> asyncio.Task[None]:
+    """Start a task that takes a place, and let it come to where it waits."""
+
+    async def take() -> None:
+        await slots.take()
+        order.append(number)
+
+    task = asyncio.create_task(take())
+    await asyncio.sleep(0)
+    return task
+
+
+def test_places_are_taken_at_once_while_there_are_any() -> None:
+    """As many as there are, and one more for each that is given back."""
+    slots = Slots(2)
+    assert [slots.take_at_once() for _ in range(3)] == [True, True, False]
+    slots.give_back()
+    assert slots.free == 1
+    assert [slots.take_at_once() for _ in range(2)] == [True, False]
+
+
+async def test_a_free_place_is_not_waited_for() -> None:
+    """`take` does not let other tasks run when there is a place."""
+    slots = Slots(1)
+    taking = slots.take()
+    with pytest.raises(StopIteration):
+        taking.send(None)
+    assert slots.free == 0
+
+
+async def test_places_are_given_on_in_the_order_in_which_they_were_asked_for() -> None:
+    """A place that is given back belongs to who has waited longest, at once: nobody overtakes."""
+    slots, order = Slots(1), list[int]()
+    await slots.take()
+    tasks = [await waiting(slots, order, number) for number in range(3)]
+    slots.give_back()
+    assert not slots.take_at_once()
+    for _ in range(3):
+        await asyncio.sleep(0)
+        slots.give_back()
+    await asyncio.gather(*tasks)
+    assert (order, slots.free) == ([0, 1, 2], 1)
+
+
+async def test_who_gives_up_leaves_the_queue() -> None:
+    """The place goes to the next; with nobody left it is free."""
+    slots, order = Slots(1), list[int]()
+    await slots.take()
+    first, second = [await waiting(slots, order, number) for number in range(2)]
+    first.cancel()
+    await asyncio.wait([first])
+    slots.give_back()
+    await second
+    assert (order, slots.free, first.cancelled()) == ([1], 0, True)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_a_place_given_in_the_moment_of_a_cancellation_is_not_lost(others: int) -> None:
+    """It is given on, whichever of the two comes first."""
+    for cancelled_first in (True, False):
+        slots, order = Slots(1), list[int]()
+        await slots.take()
+        tasks = [await waiting(slots, order, number) for number in range(1 + others)]
+        steps: list[Callable[[], object]] = [tasks[0].cancel, slots.give_back]
+        for step in steps if cancelled_first else reversed(steps):
+            step()
+        await asyncio.wait(tasks)
+        assert tasks[0].cancelled()
+        assert (order, slots.free) == ([1] if others else [], 1 - others)
+
+
+def test_who_is_dropped_while_waiting_leaves_the_queue() -> None:
+    """A coroutine that is closed when its loop has ended keeps no place and is given none."""
+    slots = Slots(0)
+
+    async def begin() -> Coroutine[Any, Any, None]:
+        taking = slots.take()
+        taking.send(None)
+        return taking
+
+    asyncio.run(begin()).close()
+    slots.give_back()
+    assert slots.free == 1
+
+
+@given(st.integers(1, 4), st.integers(1, 12), st.randoms(use_true_random=False))
+def test_no_more_than_there_are_and_none_lost(
+    places: int, tasks: int, chance: random.Random
+) -> None:
+    """Whatever is cancelled and when, all places are free at the end."""
+
+    async def run() -> None:
+        slots, inside, most = Slots(places), 0, 0
+
+        async def use() -> None:
+            nonlocal inside, most
+            await slots.take()
+            try:
+                inside += 1
+                most = max(most, inside)
+                for _ in range(chance.randrange(3)):
+                    await asyncio.sleep(0)
+            finally:
+                inside -= 1
+                slots.give_back()
+
+        users = [asyncio.create_task(use()) for _ in range(tasks)]
+        while not all(user.done() for user in users):
+            if chance.random() < 0.3:
+                chance.choice(users).cancel()
+            await asyncio.sleep(0)
+        assert most <= places
+        assert slots.free == places
+
+    asyncio.run(run())
