@@ -9,6 +9,8 @@ from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from typing import Any, Final, TypeAlias
 
+from .tables import Scale
+
 Rounds: TypeAlias = Callable[..., Generator[dict[str, float], None, None]]
 """A generator function: sets a side up, then measures one round for each value it yields."""
 
@@ -62,12 +64,24 @@ def _run(pipe: Connection, rounds: Rounds, args: tuple[Any, ...]) -> None:
 
 
 def in_turn(
-    sides: Mapping[str, tuple[Rounds, tuple[Any, ...]]], rounds: int
+    sides: Mapping[str, tuple[Rounds, tuple[Any, ...]]], scale: Scale
 ) -> dict[str, list[dict[str, float]]]:
     """Measure all sides, one round of each after the other, so that all see the same machine.
 
-    A first round of each warms up and is not counted.
+    Each side is started several times: two processes that do the same may differ in speed for as
+    long as they live.
     """
+    samples: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+    for _ in range(scale.processes):
+        for name, rounds in _rounds_in_turn(sides, scale.rounds // scale.processes).items():
+            samples[name] += rounds
+    return samples
+
+
+def _rounds_in_turn(
+    sides: Mapping[str, tuple[Rounds, tuple[Any, ...]]], rounds: int
+) -> dict[str, list[dict[str, float]]]:
+    """Measure one process of each side. Its first round warms up and is not counted."""
     with ExitStack() as stack:
         running = {name: Side(measure, args) for name, (measure, args) in sides.items()}
         for side in running.values():

@@ -105,8 +105,13 @@ class Scale:
 
     @property
     def rounds(self) -> int:
-        """Rounds of each side."""
-        return 3 if self.quick else 11
+        """Rounds of each side, over all its processes."""
+        return 3 if self.quick else 15
+
+    @property
+    def processes(self) -> int:
+        """Processes of each side, one after the other."""
+        return 1 if self.quick else 5
 
     @property
     def seconds(self) -> float:

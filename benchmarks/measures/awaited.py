@@ -49,7 +49,7 @@ def measure(scale: Scale) -> Iterator[Table]:
     for backups in (4, 200):
         with canned(backups) as server:
             sides = {side: (rounds, (side, server.url, scale.seconds)) for side in ASYNC_SIDES}
-            cpu, wall = columns(in_turn(sides, scale.rounds), CPU, WALL)
+            cpu, wall = columns(in_turn(sides, scale), CPU, WALL)
         yield Table(
             f"One awaited `list`, {backups} backups in the answer",
             [cpu, wall],

@@ -64,7 +64,7 @@ def measure(scale: Scale) -> Iterator[Table]:
         sides = {AWAITED: (awaited, (server.url, scale.seconds))} | {
             names[side]: (blocking, (side, server.url, scale.seconds)) for side in SYNC_SIDES
         }
-        wall, cpu = columns(in_turn(sides, scale.rounds), WALL, CPU)
+        wall, cpu = columns(in_turn(sides, scale), WALL, CPU)
         before = server.connections
         once(thousand, OURS, server.url)
         connections = server.connections - before

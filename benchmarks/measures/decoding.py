@@ -92,7 +92,7 @@ def rounds(side: str, seconds: float) -> Generator[dict[str, float], None, None]
 def measure(scale: Scale) -> Iterator[Table]:
     """Measure a page of 200 backups."""
     sides = {side: (rounds, (side, scale.seconds / 2)) for side in DECODERS}
-    cpu, wall = columns(in_turn(sides, scale.rounds), CPU, WALL)
+    cpu, wall = columns(in_turn(sides, scale), CPU, WALL)
     yield Table(
         f"Decoding a page of {BACKUPS} backups",
         [cpu, wall],

@@ -48,7 +48,7 @@ def measure(scale: Scale) -> Iterator[Table]:
             ONE_BY_ONE: (one_by_one, (server.url, FLEET)),
             LIST_MANY: (by_list_many, (server.url, FLEET)),
         }
-        cpu, wall = columns(in_turn(sides, scale.rounds), CPU, WALL)
+        cpu, wall = columns(in_turn(sides, scale), CPU, WALL)
         yield Table(
             f"`list_many` over {FLEET:,} Droplets",
             [cpu, wall],
@@ -70,7 +70,7 @@ def _large(url: str, scale: Scale) -> Table:
     names = {small: f"{small:,} Droplets", large: f"{large:,} Droplets"}
     samples: dict[str, list[dict[str, float]]] = {name: [] for name in names.values()}
     for _ in range(1 if scale.quick else 3):
-        around = in_turn({names[small]: (by_list_many, (url, small))}, scale.rounds)
+        around = in_turn({names[small]: (by_list_many, (url, small))}, scale)
         samples[names[small]] += around[names[small]]
         samples[names[large]].append(once(by_list_many, url, large))
     cpu = Column.of(CPU, samples, CPU)

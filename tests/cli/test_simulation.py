@@ -25,7 +25,7 @@ def test_the_first_command_of_the_readme() -> None:
     """It succeeds: a few hundred Droplets; some have several pages, some have no backups."""
     done = run("backups", "--simulate", "--format", "json")
     listed = json.loads(done.out)
-    assert done.code == 0
+    assert done.code == 0, done.err
     assert len(listed) == DROPLETS
     counts = [len(entry["backups"]) for entry in listed]
     assert max(counts) > 200
@@ -37,7 +37,7 @@ def test_the_first_command_of_the_readme() -> None:
 def test_the_demo_pauses_where_each_droplet_is_asked() -> None:
     """No Droplet fails by that plan either; the limit is reached, and lasts two seconds."""
     done = run("backups", "--simulate", "--plan", "per_droplet", "--format", "jsonl")
-    assert done.code == 0
+    assert done.code == 0, done.err
     assert len(done.lines) == DROPLETS
     assert not any(line["error"] for line in done.lines)
 
@@ -45,7 +45,7 @@ def test_the_demo_pauses_where_each_droplet_is_asked() -> None:
 def test_the_demo_of_the_audit_has_findings() -> None:
     """Of those that an operator has to do with; they are exit code 1, as of any account."""
     done = run("audit", "--simulate", "--format", "json")
-    assert done.code == 1
+    assert done.code == 1, done.err
     counts = json.loads(done.out)["summary"]["findings"]
     assert {finding for finding, number in counts.items() if number} >= {
         "ok",
