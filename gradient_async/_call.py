@@ -26,6 +26,7 @@ from .errors import FailedRequest, RateLimitError
 
 __all__ = ["Call", "Terms"]
 
+PAGING: Final = frozenset({"page", "per_page"})
 USER_AGENT: Final = f"gradient-async/{__version__}"
 
 
@@ -42,10 +43,14 @@ class Terms:
     patience: float | None
     max_bytes: int
     extra_query: Mapping[str, object] = attrs.field(factory=dict, repr=False)
+    _scheme: str = attrs.field(init=False)
+    _authority: str = attrs.field(init=False)
     _path: str = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._path = URL(self.base_url).raw_path.rstrip("/")
+        base = URL(self.base_url)
+        self._scheme, self._authority = base.scheme, base.raw_authority
+        self._path = base.raw_path.rstrip("/")
 
     @classmethod
     def of(cls, config: Config) -> Terms:
@@ -88,29 +93,25 @@ class Terms:
 
     def query(self, own: Mapping[str, object]) -> str:
         """Give the query of an endpoint, joined with that of the client and of the options."""
-        if self.default_query or self.extra_query:
+        if self.default_query or self.extra_query or not own.keys() <= PAGING:
             return query_string(self.default_query, own, self.extra_query)
-        return _query_string(tuple(own.items()))
+        return _paging_query_string(own.get("page"), own.get("per_page"))
 
     def url(self, path: str, query: str) -> URL:
         """Give the URL of a path and a query that need no quoting any more."""
-        base = _base(self.base_url, query)
-        return base.with_path(self._path + path, encoded=True, keep_query=True)
+        return URL.build(
+            scheme=self._scheme,
+            authority=self._authority,
+            path=self._path + path,
+            query_string=query,
+            encoded=True,
+        )
 
 
 @lru_cache(maxsize=256)
-def _base(url: str, query: str) -> URL:
-    """Parse a base URL once for each query: few are different, and only the path has an ID."""
-    base = URL(url)
-    return URL.build(
-        scheme=base.scheme, authority=base.raw_authority, query_string=query, encoded=True
-    )
-
-
-@lru_cache(maxsize=256)
-def _query_string(own: tuple[tuple[str, object], ...]) -> str:
-    """Keep the queries of our own, which are few. None has equal values of different types."""
-    return query_string(dict(own))
+def _paging_query_string(page: object, per_page: object) -> str:
+    """Keep what nearly all requests send: a few numbers, which have been checked to be that."""
+    return query_string({"page": page, "per_page": per_page})
 
 
 def _merged_headers(

@@ -282,9 +282,7 @@ def query_string(*parts: Mapping[str, object] | None) -> str:
         >>> query_string({"page": 1}, {"page": 2, "deep": True})
         'page=2&deep=true'
     """
-    merged: dict[str, object] = {}
-    for part in parts:
-        merged.update(part or {})
+    merged = {name: value for part in parts if part for name, value in part.items()}
     sent = {name: _query_value(value) for name, value in merged.items() if value is not None}
     return urlencode(sent, doseq=True)
 

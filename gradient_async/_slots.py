@@ -38,10 +38,11 @@ class Slots:
         try:
             await given
         except BaseException:
-            if given in self._waiting:
+            try:
                 self._waiting.remove(given)
-            elif not given.cancelled():  # it was given in the same moment
-                self.give_back()
+            except ValueError:
+                if not given.cancelled():  # it was given in the same moment
+                    self.give_back()
             raise
 
     def give_back(self) -> None:

@@ -134,7 +134,7 @@ class Transport:
 
     async def _send(self, call: Call, here: LoopConnections) -> Exchange:
         """Send one try, as soon as it may be sent, and wait for the headers of its answer."""
-        sent_at = self._place_at_once(here)
+        sent_at = self._start_at_once(here)
         if sent_at is None:
             sent_at = await self._take_place(call, here)
         call.refusal = None
@@ -159,8 +159,8 @@ class Transport:
             self.pacer.finish(sent_at, limits)
         return Exchange(raw, here, call, deadline, started)
 
-    def _place_at_once(self, here: LoopConnections) -> float | None:
-        """Give the time of the start if there is a connection and the rate limit allows it now."""
+    def _start_at_once(self, here: LoopConnections) -> float | None:
+        """Take a connection and a place in the limit if there are both; ``None`` if not."""
         if not here.slots.take_at_once():
             return None
         sent_at = self.pacer.start_at_once()

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from conftest import AnyClient, MakeClient
 
-from gradient_async import Timeout, __version__, errors
+from gradient_async import AsyncGradient, Timeout, __version__, errors
 from gradient_async.testing import ALL_SCOPES, Fault, Fleet, Simulator
 from gradient_async.types import (
     Backup,
@@ -205,6 +205,37 @@ async def test_query_of_client_and_call(
     assert first == {"team": "a&b", "page": "1", "per_page": "3"}
     assert second["q"] == "ü +/%&=?#"
     assert second["beta"] == "true"
+
+
+async def test_query_of_the_client_alone(
+    make_client: MakeClient, simulator: Simulator, droplet_id: int
+) -> None:
+    """It is sent with every call, whatever the method's own query is."""
+    client = make_client(default_query={"team": "a"})
+    await client.backups.list(droplet_id, per_page=5)
+    await client.backups.retrieve_policy(droplet_id)
+    sent = [dict(request.query) for request in simulator.requests]
+    assert sent == [{"per_page": "5", "team": "a"}, {"team": "a"}]
+
+
+async def test_query_of_the_call_alone(
+    client: AnyClient, simulator: Simulator, droplet_id: int
+) -> None:
+    """It is sent with that call, and with none after it."""
+    await client.backups.list(droplet_id, per_page=5, extra_query={"team": True})
+    await client.backups.list(droplet_id, page=1, per_page=5)
+    sent = [dict(request.query) for request in simulator.requests]
+    assert sent == [{"per_page": "5", "team": "true"}, {"page": "1", "per_page": "5"}]
+
+
+async def test_queries_that_are_equal_and_not_the_same(
+    async_client: AsyncGradient, simulator: Simulator
+) -> None:
+    """Each is sent as it is given, whatever was sent before."""
+    names: list[Any] = ["1", 1, True, 1.0]
+    for name in names:
+        await async_client.gpu_droplets.list(name=name)
+    assert [request.query["name"] for request in simulator.requests] == ["1", "1", "true", "1.0"]
 
 
 async def test_options_may_be_none(client: AnyClient, droplet_id: int) -> None:

@@ -17,8 +17,8 @@ import pytest
 SCRIPT = Path(__file__).parent / "scripts" / "count_cost.py"
 
 REQUEST_BOUNDS = {
-    "lines": 257,  # spent: 245
-    "calls": 116,  # spent: 111
+    "lines": 262,  # spent: 250
+    "calls": 118,  # spent: 113
     "tasks": 0,
     "timers": 0,
 }

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, parse_qsl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import MultiDict
 
 from gradient_async import errors
 from gradient_async._http import (
@@ -208,6 +209,7 @@ def test_query_with_flags_lists_and_gaps() -> None:
 def test_later_queries_win() -> None:
     """A call's own query replaces the client's, and ``None`` takes a parameter out."""
     assert query_string({"a": 1, "b": 2}, None, {"a": 3, "b": None}) == "a=3"
+    assert query_string(MultiDict([("a", 1), ("a", 2)])) == "a=2"
 
 
 BAD_HEADERS: list[tuple[Any, type[Exception], str]] = [

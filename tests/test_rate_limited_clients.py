@@ -193,6 +193,24 @@ class TestRefused:
         assert statuses(simulator) == {429: 1, 200: 60}
 
     @server(limits=None)
+    async def test_an_answer_429_that_was_got_over_is_not_shown_later(
+        self, simulator: Simulator, ids: list[int]
+    ) -> None:
+        """What a call is sent away for is the gate that others closed since, not its own 429."""
+        simulator.faults.add(Fault.rate_limited(0), path=f"/{ids[0]}/")
+        simulator.faults.add(Fault.status(503, headers={"retry-after": "1"}), path=f"/{ids[0]}/")
+        async with a_client(simulator) as client:
+            (call,) = ask(client, ids[:1])
+            await simulator.wait_for(lambda simulator: statuses(simulator) == {429: 1, 503: 1})
+            simulator.faults.add(Fault.rate_limited(300))
+            with pytest.raises(RateLimitError):
+                await client.gpu_droplets.backups.list(ids[1])
+            with pytest.raises(RateLimitError) as caught:
+                await call
+        assert caught.value.response is None
+        assert (caught.value.attempts, caught.value.droplet_id) == (2, ids[0])
+
+    @server(limits=None)
     @pytest.mark.parametrize("rate_limit", [RateLimit(), None], ids=["windows", "no windows"])
     async def test_those_that_queue_for_a_connection_see_that_the_gate_was_closed(
         self, simulator: Simulator, ids: list[int], rate_limit: RateLimit | None

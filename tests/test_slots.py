@@ -67,6 +67,7 @@ async def test_who_gives_up_leaves_the_queue() -> None:
     first, second = [await waiting(slots, order, number) for number in range(2)]
     first.cancel()
     await asyncio.wait([first])
+    assert len(slots._waiting) == 1
     slots.give_back()
     await second
     assert (order, slots.free, first.cancelled()) == ([1], 0, True)
@@ -88,15 +89,17 @@ async def test_a_place_given_in_the_moment_of_a_cancellation_is_not_lost(others:
 
 
 def test_who_is_dropped_while_waiting_leaves_the_queue() -> None:
-    """A coroutine that is closed when its loop has ended keeps no place and is given none."""
+    """A coroutine that is closed when its loop has ended keeps no place, and has none to give."""
     slots = Slots(0)
 
-    async def begin() -> Coroutine[Any, Any, None]:
-        taking = slots.take()
-        taking.send(None)
-        return taking
+    async def begin() -> list[tuple[Coroutine[Any, Any, None], asyncio.Future[None]]]:
+        both = [slots.take() for _ in range(2)]
+        return [(taking, taking.send(None)) for taking in both]
 
-    asyncio.run(begin()).close()
+    (first, given), (second, _) = asyncio.run(begin())
+    second.close()
+    assert not given.done()
+    first.close()
     slots.give_back()
     assert slots.free == 1
 
