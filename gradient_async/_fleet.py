@@ -88,12 +88,14 @@ class FirstPages:
         images: The images on the first page, and on the last one if the first shows no backup;
             ``None`` when they were not or cannot be listed.
         images_total: The number of private images.
+        reads_policies: Whether the join has to read the policies that it needs.
     """
 
     droplets: Sequence[Droplet]
     droplets_total: int
     images: Sequence[Image] | None = None
     images_total: int = 0
+    reads_policies: bool = True
 
     def plan(self, rate_limit: RateLimit | None) -> FleetPlan:
         """Decide by the number of requests."""
@@ -114,9 +116,11 @@ class FirstPages:
 
     def _joined_requests(self) -> int:
         """Count the pages; the policies are read for Droplets that name no backup."""
+        listings = pages(self.droplets_total) + pages(self.images_total)
+        if not self.reads_policies:
+            return listings
         empty = sum(not droplet.backup_ids for droplet in self.droplets)
-        policies = min(pages(self.droplets_total), empty)
-        return pages(self.droplets_total) + pages(self.images_total) + policies
+        return listings + min(pages(self.droplets_total), empty)
 
     @property
     def lacks_backups(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -38,6 +38,7 @@ class FleetReader(IdSource):
         policies: The policies, by Droplet ID.
         ask: Gets the backups of one Droplet by its own endpoint.
         choice: The plan, or ``"auto"``.
+        known_policies: The policies, if they need not be read.
     """
 
     def __init__(
@@ -47,12 +48,14 @@ class FleetReader(IdSource):
         policies: Paged[tuple[int, Policy]],
         ask: Callable[[int], Coroutine[Any, Any, DropletBackups]],
         choice: PlanChoice,
+        known_policies: Mapping[int, Policy] | None = None,
     ) -> None:
         self._droplets = droplets
         self._images = images
         self._policies = policies
         self._ask = ask
         self._choice: PlanChoice = choice
+        self._known_policies = known_policies
         self._known: dict[int, Droplet] = {}
         self._handed_out: set[int] = set()
         self._join: _Join | None = None
@@ -117,7 +120,8 @@ class FleetReader(IdSource):
 
     async def _look(self, droplets: Page[Droplet]) -> tuple[FirstPages, Page[Image] | None]:
         """Look at the images, if they can be of use; give the first page of them, too."""
-        summary = FirstPages(droplets.items, _total(droplets))
+        reads_policies = self._known_policies is None
+        summary = FirstPages(droplets.items, _total(droplets), reads_policies=reads_policies)
         if summary.obstacle_of_droplets(self._choice) is not None:
             return summary, None
         first = await _page(self._images, 1)
@@ -142,6 +146,9 @@ class FleetReader(IdSource):
 
     async def _read_policies(self, join: _Join) -> None:
         """Read the policies as long as they save more requests than they take."""
+        if self._known_policies is not None:
+            join.policies.update(self._known_policies)
+            return
         empty = [droplet.id for droplet in self._known.values() if droplet.backup_ids == []]
         if not policies_pay(empty, {}, requests_left=1):
             return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, timedelta
 from typing import Any, TypeAlias, get_args
@@ -105,6 +106,19 @@ async def test_the_plan_changes_no_finding(simulator: Simulator) -> None:
     found(account, fleets["auto"])
     own = [request for request in simulator.requests if request.path.endswith("/backups")]
     assert len(gpus(account)) < len(own) < 2 * len(gpus(account))  # the plans did differ
+
+
+@BOTH
+def test_the_policies_are_read_once(audit: Audit) -> None:
+    """An account whose Droplets have no backups takes each page of each listing one time."""
+    account = Fleet.uniform(450, 0)
+    for droplet_id in account.droplets:
+        account.set_policy(droplet_id, None)
+    with Simulator(account) as simulator:
+        fleet = audit(simulator, now=account.now)
+        pages = Counter(request.path for request in simulator.requests)
+    assert fleet.counts[Finding.DISABLED] == 450
+    assert pages == {"/v2/droplets": 3, "/v2/droplets/backups/policies": 3, "/v2/images": 1}
 
 
 @BOTH

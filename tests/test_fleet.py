@@ -151,8 +151,10 @@ class TestPlan:
     def test_policies_are_counted_where_a_droplet_names_no_backup(self) -> None:
         """They are read to tell "disabled" from "not yet"."""
         listed = [droplet(1, [1]), droplet(2), droplet(3)]
-        plan = FirstPages(listed, 1000, [image(1)], 200).plan(None)
-        assert plan.joined_requests == 5 + 1 + 2
+        seen = FirstPages(listed, 1000, [image(1)], 200)
+        assert seen.plan(None).joined_requests == 5 + 1 + 2
+        known = attrs.evolve(seen, reads_policies=False)
+        assert known.plan(None).joined_requests == 5 + 1
 
     @pytest.mark.parametrize(
         ("seen", "reason"),
@@ -372,6 +374,18 @@ class TestRequests:
         for number in fresh.droplets:
             fresh.set_policy(number, None)
         assert await requests_of(fresh) == 3 + 1 + 3
+
+    async def test_policies_that_are_known(self) -> None:
+        """Policies that are given are not read again; a Droplet that they lack is asked."""
+        fleet = Fleet.uniform(500, 0)
+        for number in fleet.droplets:
+            fleet.set_policy(number, None)
+        known = dict.fromkeys(list(fleet.droplets)[:-1], Policy(False))
+        async with Simulator(fleet) as simulator:
+            async with unlimited(simulator) as client:
+                results = await collect(client.gpu_droplets.backups.list_fleet(policies=known))
+            assert found(results) == truth(fleet)
+            assert simulator.received == 3 + 1 + 1
 
     async def test_policies_that_cannot_be_read(self) -> None:
         """Then each Droplet that names no backup is asked."""

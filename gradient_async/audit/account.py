@@ -81,10 +81,11 @@ async def audit_account(
     rules = Rules(now or datetime.now(UTC), max_age, grace)
     backups = client.gpu_droplets.backups
     named = None if droplet_ids is None else list(dict.fromkeys(droplet_ids))
+    policies: dict[int, Policy] = {}
     fan_out: FanOut[DropletBackups] = _fan_out(
-        backups, named, type, tag_name, plan, concurrency, deadline
+        backups, named, type, tag_name, plan, policies, concurrency, deadline
     )
-    policies = await policies_of(client, named, max_rate_limit_wait=deadline)
+    policies.update(await policies_of(client, named, max_rate_limit_wait=deadline))
     evidence = _Evidence(rules, policies, fan_out, on_start, on_result)
     evidence.start()
     try:
@@ -140,10 +141,11 @@ def audit_account_blocking(
     rules = Rules(now or datetime.now(UTC), max_age, grace)
     backups = client.gpu_droplets.backups
     named = None if droplet_ids is None else list(dict.fromkeys(droplet_ids))
+    policies: dict[int, Policy] = {}
     fan_out: BlockingFanOut[DropletBackups] = _fan_out(
-        backups, named, type, tag_name, plan, concurrency, deadline
+        backups, named, type, tag_name, plan, policies, concurrency, deadline
     )
-    policies = _policies_of_blocking(client, named, max_rate_limit_wait=deadline)
+    policies.update(_policies_of_blocking(client, named, max_rate_limit_wait=deadline))
     evidence = _Evidence(rules, policies, fan_out, on_start, on_result)
     evidence.start()
     try:
@@ -197,13 +199,19 @@ def _fan_out(
     type: DropletType | None,
     tag_name: str | None,
     plan: PlanChoice,
+    policies: Mapping[int, Policy],
     concurrency: int | None,
     deadline: float | None,
 ) -> Any:
-    """Give the results of the Droplets that are to be judged, of either client."""
+    """Give the results of the Droplets that are to be judged, of either client.
+
+    Made before the policies are read, as it checks the rest; they are there once it begins.
+    """
     options = {"deadline": deadline} | ({} if concurrency is None else {"concurrency": concurrency})
     if named is None:
-        return backups.list_fleet(type=type, tag_name=tag_name, plan=plan, **options)
+        return backups.list_fleet(
+            type=type, tag_name=tag_name, plan=plan, policies=policies, **options
+        )
     if (type, tag_name, plan) != (None, None, "auto"):
         raise ValueError("type, tag_name and plan are for a whole account: give no droplet_ids")
     return backups.list_many(named, **options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import attrs
@@ -10,7 +10,7 @@ import attrs
 from .. import AsyncGradient
 from .._fan_out import FanOut
 from .._fleet import FleetPlan
-from ..types import Droplet, DropletBackups
+from ..types import Droplet, DropletBackups, Policy
 from .job import Job, perform
 from .layouts import FLEET_PLAN
 from .options import Account, Connection, Destination
@@ -23,14 +23,30 @@ TOO_FEW_TO_JOIN: Final = 4
 
 
 def results_of(
-    client: AsyncGradient, droplet_ids: Collection[int], account: Account, concurrency: int
+    client: AsyncGradient,
+    droplet_ids: Collection[int],
+    account: Account,
+    concurrency: int,
+    policies: Mapping[int, Policy] | None = None,
 ) -> FanOut[DropletBackups]:
-    """Ask about these Droplets or, if there are none, about the account."""
+    """Ask about these Droplets or, if there are none, about the account.
+
+    Args:
+        client: The client.
+        droplet_ids: The Droplets.
+        account: Which Droplets of the account, and how it is asked about.
+        concurrency: The most Droplets that are asked about at once.
+        policies: The policies, if they were read before.
+    """
     backups = client.gpu_droplets.backups
     if droplet_ids:
         return backups.list_many(list(dict.fromkeys(droplet_ids)), concurrency=concurrency)
     return backups.list_fleet(
-        type=account.type, tag_name=account.tag_name, plan=account.plan, concurrency=concurrency
+        type=account.type,
+        tag_name=account.tag_name,
+        plan=account.plan,
+        policies=policies,
+        concurrency=concurrency,
     )
 
 

@@ -171,7 +171,7 @@ class _Auditor:
             self.audits.append(audit)
             run.take(droplet_id, audit, result.error, name)
 
-        results = results_of(client, self.droplet_ids, self.account, self.concurrency)
+        results = results_of(client, self.droplet_ids, self.account, self.concurrency, policies)
         await run.take_all(results, take, listing=may_join(self.droplet_ids, self.account))
 
     def findings(self) -> list[DropletAudit]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Unpack
 
@@ -310,6 +311,7 @@ class AsyncBackupsResource(AsyncAPIResource):
         type: DropletType | None = None,
         tag_name: str | None = None,
         plan: PlanChoice = "auto",
+        policies: Mapping[int, Policy] | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
         deadline: float | None = None,
         **options: Unpack[RequestOptions],
@@ -331,6 +333,8 @@ class AsyncBackupsResource(AsyncAPIResource):
                 is decided from the first pages, so it takes at most two requests more than knowing
                 it beforehand; `plan_fleet` tells what it would be. Where the images cannot be used
                 each Droplet is asked all the same.
+            policies: What `iter_policies` gave a moment ago, if it was asked: they are not read
+                again.
             concurrency: The most Droplets that are asked about at once. Of all requests on a loop
                 100 are under way at most, or as many as a session of your own connects.
             deadline: Seconds for the whole run, ``None`` for as long as it takes.
@@ -359,7 +363,7 @@ class AsyncBackupsResource(AsyncAPIResource):
             gpu-train-01 0
         """
         options.setdefault("max_rate_limit_wait", None)
-        reader = self._fleet_reader(type, tag_name, plan, options)
+        reader = self._fleet_reader(type, tag_name, plan, options, policies)
         return FanOut(
             reader,
             reader.answer,
@@ -402,6 +406,7 @@ class AsyncBackupsResource(AsyncAPIResource):
         tag_name: str | None,
         plan: PlanChoice,
         options: RequestOptions,
+        known_policies: Mapping[int, Policy] | None = None,
     ) -> FleetReader:
         get = self._getter(options)
         return FleetReader(
@@ -410,6 +415,7 @@ class AsyncBackupsResource(AsyncAPIResource):
             policies(get),
             partial(_ask, get),
             checked_plan(plan),
+            known_policies,
         )
 
 

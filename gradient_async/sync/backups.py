@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Unpack
 
@@ -301,6 +301,7 @@ class BackupsResource:
         type: DropletType | None = None,
         tag_name: str | None = None,
         plan: PlanChoice = "auto",
+        policies: Mapping[int, Policy] | None = None,
         concurrency: int = DEFAULT_CONCURRENCY,
         deadline: float | None = None,
         **options: Unpack[RequestOptions],
@@ -322,6 +323,8 @@ class BackupsResource:
                 is decided from the first pages, so it takes at most two requests more than knowing
                 it beforehand; `plan_fleet` tells what it would be. Where the images cannot be used
                 each Droplet is asked all the same.
+            policies: What `iter_policies` gave a moment ago, if it was asked: they are not read
+                again.
             concurrency: The most Droplets that are asked about at once. Of all requests on a loop
                 100 are under way at most, or as many as a session of your own connects.
             deadline: Seconds for the whole run, ``None`` for as long as it takes.
@@ -355,6 +358,7 @@ class BackupsResource:
                 type=type,
                 tag_name=tag_name,
                 plan=plan,
+                policies=policies,
                 concurrency=concurrency,
                 deadline=deadline,
                 **options,

@@ -44,6 +44,13 @@ def test_findings_are_code_1_and_the_worst_is_first(cli: Cli, simulator: Simulat
     assert len(cli("audit", "-f", "jsonl").lines) == len(simulator.fleet.droplets)
 
 
+def test_the_policies_are_read_once(cli: Cli, simulator: Simulator) -> None:
+    """The join of the account takes those that the audit has read."""
+    cli("audit", "--plan", "joined")
+    paths = [request.path.rpartition("/")[2] for request in simulator.requests]
+    assert paths.count("policies") == 1 < paths.count("images") + paths.count("droplets")
+
+
 def test_all_lists_those_that_are_well_too(cli: Cli, simulator: Simulator) -> None:
     """For who wants to see what was looked at."""
     done = cli("audit", "--all")
