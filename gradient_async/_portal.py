@@ -43,6 +43,8 @@ CANCELLED: Final = (asyncio.CancelledError, concurrent.futures.CancelledError)
 OWN_LOOP: Final = (
     "a blocking call on the client's own event loop would wait for itself: use AsyncGradient there"
 )
+PLACE: Final = ("main_event_loop", "main_event_loop_pid", "task_context")
+"""What asgiref keeps for each thread: the loop above it, and whom to cancel there."""
 _END: Final[Any] = object()
 
 
@@ -54,7 +56,7 @@ class _LoopThread:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, lock: threading.Condition, held: object
+        self, loop: asyncio.AbstractEventLoop, lock: threading.RLock, held: object
     ) -> None:
         self.loop = loop
         self.calls = 0
@@ -104,25 +106,20 @@ class _LoopThread:
 
     def run(self, crossing: _Crossing[T]) -> T:
         """Have asgiref run a coroutine on the loop, and put back what it found before."""
-        place = SyncToAsync.threadlocal
-        # The list is where a `sync_to_async` above us looks for a task to cancel, on its own loop.
-        ours = {
-            "main_event_loop": self.loop,
-            "main_event_loop_pid": self._pid,
-            "task_context": [],
-        }
-        found = {name: getattr(place, name, None) for name in ours}
+        place = SyncToAsync.threadlocal.__dict__
+        found = {name: place.get(name) for name in PLACE}
         # asgiref raises it once more over there, which adds to its traceback.
         handled = sys.exception()
         traceback = None if handled is None else handled.__traceback__
-        place.__dict__.update(ours)
+        # The list is where a `sync_to_async` above us looks for a task to cancel, on its own loop.
+        place.update(main_event_loop=self.loop, main_event_loop_pid=self._pid, task_context=[])
         try:
-            if self._bridge is None:
-                self._bridge = AsyncToSync(_cross)  # before 3.12 it keeps its first loop: this one
+            if self._bridge is None:  # before 3.12 it keeps its first loop: this one
+                self._bridge = AsyncToSync(_Crossing.run)
             result: T = self._bridge(crossing)
             return result
         finally:
-            place.__dict__.update(found)
+            place.update(found)
             if handled is not None:
                 handled.__traceback__ = traceback
 
@@ -171,12 +168,12 @@ class _Crossing(Generic[T]):
         finally:
             self._ended = True
 
-    def run_on(self, thread: _LoopThread) -> T:
-        """Wait in the calling thread while the coroutine runs on the loop of the other."""
+    def run_on(self, thread: _LoopThread, *, beside_loop: bool) -> T:
+        """Wait in the calling thread, which may run a loop, while that of the other runs it."""
         self._loop = thread.loop
-        if _loop_here() is None:
-            return thread.run(self)
-        return asyncio.run_coroutine_threadsafe(_cross(self), thread.loop).result()
+        if beside_loop:  # which asgiref refuses
+            return asyncio.run_coroutine_threadsafe(self.run(), thread.loop).result()
+        return thread.run(self)
 
     def cancel(self) -> None:
         """Cancel the coroutine, from any thread, whether or not it has begun or ended."""
@@ -194,10 +191,6 @@ class _Crossing(Generic[T]):
             self._task.cancel()
 
 
-async def _cross(crossing: _Crossing[T]) -> T:
-    return await crossing.run()
-
-
 class Portal:
     """Runs coroutines for threads that have no loop of their own, or none that may be used.
 
@@ -211,8 +204,13 @@ class Portal:
         self._loop_factory = loop_factory
         self._thread: _LoopThread | None = None
         self._closed = False
-        self._lock = _new_lock()
+        self._make_lock()
         tell_after_fork(self)
+
+    def _make_lock(self) -> None:
+        # Reentrant: a signal handler may call the client in the middle of a call.
+        self._lock = threading.RLock()
+        self._left = threading.Condition(self._lock)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and give its result in the calling thread.
@@ -225,9 +223,10 @@ class Portal:
         """
         crossing = _Crossing(work)
         try:
+            here = self._check_place()
             thread = self._enter() or _wait_for_the_end()
             try:
-                return crossing.run_on(thread)
+                return crossing.run_on(thread, beside_loop=here is not None)
             finally:
                 self._leave(thread)
         except CANCELLED:
@@ -247,7 +246,6 @@ class Portal:
 
         Gives ``None`` for a daemon thread that goes on while the program ends.
         """
-        self._check_place()
         with self._lock:
             if self._closed:
                 raise RuntimeError(CLOSED)
@@ -261,10 +259,11 @@ class Portal:
     def _leave(self, thread: _LoopThread) -> None:
         with self._lock:
             thread.calls -= 1
-            self._lock.notify_all()
+            if self._closed:
+                self._left.notify_all()
 
-    def _check_place(self) -> None:
-        """Refuse, or warn of, a call from where it could only wait for itself."""
+    def _check_place(self) -> asyncio.AbstractEventLoop | None:
+        """Refuse, or warn of, a call that holds up a loop; give the loop that runs here."""
         if sys.is_finalizing():
             raise RuntimeError("the interpreter is ending, and its threads with it")
         _refuse_gevent()
@@ -273,6 +272,7 @@ class Portal:
             if self._thread is not None and self._thread.loop is here:
                 raise RuntimeError(OWN_LOOP)
             _warn_of_blocking()
+        return here
 
     def _start(self) -> _LoopThread:
         thread = _LoopThread(
@@ -306,7 +306,7 @@ class Portal:
         try:
             asyncio.run_coroutine_threadsafe(self._at_end(), thread.loop).result(JOIN_SECONDS)
             with self._lock:
-                self._lock.wait_for(lambda: not thread.calls, JOIN_SECONDS)
+                self._left.wait_for(lambda: not thread.calls, JOIN_SECONDS)
         finally:
             thread.stop()
 
@@ -316,15 +316,10 @@ class Portal:
 
     def after_fork_in_child(self) -> None:
         """Start afresh: the loop's thread exists in the parent only."""
-        self._lock = _new_lock()
+        self._make_lock()
         if self._thread is not None:
             keep_in_child(self._thread)
             self._thread = None
-
-
-def _new_lock() -> threading.Condition:
-    # Reentrant: a signal handler may call the client in the middle of a call.
-    return threading.Condition(threading.RLock())
 
 
 def _wait_for_the_end() -> NoReturn:
