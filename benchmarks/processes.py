@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import multiprocessing
-from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack
+import os
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from multiprocessing.connection import Connection
 from typing import Any, Final, TypeAlias
 
@@ -95,6 +96,23 @@ def _rounds_in_turn(
             for name, side in running.items():
                 samples[name].append(side.round())
     return samples
+
+
+@contextmanager
+def on_one_cpu() -> Iterator[None]:
+    """Have the processes that are started meanwhile share one CPU, where the system can do that.
+
+    On several, a part of what a thread costs is that the CPUs hand its memory to each other.
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(allowed)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 def once(rounds: Rounds, *args: Any) -> dict[str, float]:

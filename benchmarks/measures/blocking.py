@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any, TypeAlias
 
 from ..canned import canned
-from ..processes import in_turn, once
-from ..sides import ASYNC_SIDES, GRADIENT_SYNC, OURS, REQUESTS, SYNC_SIDES
+from ..processes import Rounds, in_turn, on_one_cpu, once
+from ..sides import ASYNC_SIDES, GRADIENT_SYNC, OURS, REQUESTS, SYNC_SIDES, THREADS
 from ..tables import Goal, Scale, Table
 from ..timing import CPU, WALL, ask_in_tasks, columns, fitting, timed
 
 AWAITED = "gradient_async, awaited"
 BLOCKING = "gradient_async, blocking"
 PAGE = 200
+Sides: TypeAlias = dict[str, tuple[Rounds, tuple[Any, ...]]]
 
 
 def awaited(url: str, seconds: float) -> Generator[dict[str, float], None, None]:
@@ -58,17 +60,26 @@ def thousand(side: str, url: str) -> Generator[dict[str, float], None, None]:
 
 
 def measure(scale: Scale) -> Iterator[Table]:
-    """Measure a call with 4 backups in the answer."""
+    """Measure a call with 4 backups in the answer, and what of it is the number of CPUs."""
+    yield _beside_peers(scale)
+    yield _on_one_cpu(scale)
+
+
+def _sides(names: Iterable[str], url: str, scale: Scale) -> Sides:
+    sides: Sides = {AWAITED: (awaited, (url, scale.seconds))}
+    for side in names:
+        name = BLOCKING if side == OURS else side
+        sides[name] = (blocking, (side, url, scale.seconds))
+    return sides
+
+
+def _beside_peers(scale: Scale) -> Table:
     with canned(4) as server:
-        names = {side: BLOCKING if side == OURS else side for side in SYNC_SIDES}
-        sides = {AWAITED: (awaited, (server.url, scale.seconds))} | {
-            names[side]: (blocking, (side, server.url, scale.seconds)) for side in SYNC_SIDES
-        }
-        wall, cpu = columns(in_turn(sides, scale), WALL, CPU)
+        wall, cpu = columns(in_turn(_sides(SYNC_SIDES, server.url, scale), scale), WALL, CPU)
         before = server.connections
         once(thousand, OURS, server.url)
         connections = server.connections - before
-    yield Table(
+    return Table(
         "One blocking `list`, 4 backups in the answer",
         [wall, cpu],
         base=BLOCKING,
@@ -91,4 +102,17 @@ def measure(scale: Scale) -> Iterator[Table]:
             Goal("connections for 1,000 blocking calls", connections, bound=1),
         ],
         note="Per call, one after the other.",
+    )
+
+
+def _on_one_cpu(scale: Scale) -> Table:
+    with on_one_cpu(), canned(4) as server:
+        wall, cpu = columns(in_turn(_sides((OURS, THREADS), server.url, scale), scale), WALL, CPU)
+    above = round(wall.difference(BLOCKING, AWAITED))
+    return Table(
+        "One blocking `list`, with client and server on one CPU",
+        [wall, cpu],
+        base=BLOCKING,
+        note=f"{above} µs above the same call awaited: what it is above that on several CPUs, is "
+        "the CPUs handing the work to each other.",
     )
