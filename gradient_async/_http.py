@@ -126,7 +126,7 @@ class RequestOptions(TypedDict, total=False):
     timeout: float | Timeout | None
     """Seconds for one try, or a `Timeout`; ``None`` for no bound."""
     max_retries: int
-    """How many times a failed try is repeated; 0 for never. Also after a 429, unless
+    """How many times a failed try is repeated. With 0 an answer 429 is raised at once, too, unless
     ``max_rate_limit_wait`` is ``None``, as it is in fan-outs where it is not given."""
     max_rate_limit_wait: float | None
     """Seconds that the call may wait for the rate limit in all; ``None`` for as long as needed."""
@@ -332,7 +332,7 @@ class RateLimitHeaders:
 
     @property
     def retry_after(self) -> float | None:
-        """Seconds to wait, which only the answer 429 of the short window has."""
+        """Seconds to wait. Of the answers 429 only those of the short window have it."""
         return _retry_after(self._headers.get("retry-after"), self._server_now)
 
     @property

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Final
 from weakref import WeakKeyDictionary
 
 from ._fork import tell_after_fork
@@ -23,17 +24,21 @@ from .errors import RateLimitError
 
 __all__ = ["Pacer"]
 
+MOMENT: Final = 0.05
+"""Seconds between two looks at a waiter whose turn comes at the very end of its patience."""
+
 
 class _Waiter:
     """A request that waits for its turn, on the loop of the task that makes it."""
 
-    __slots__ = ("future", "give_up_at", "loop", "started_at")
+    __slots__ = ("future", "give_up_at", "loop", "started_at", "timer")
 
     def __init__(self, give_up_at: float) -> None:
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[None] = self.loop.create_future()
         self.give_up_at = give_up_at
         self.started_at: float | None = None
+        self.timer: asyncio.TimerHandle | None = None
 
     def wake(self, error: RateLimitError | None = None) -> bool:
         """End the wait from any thread; ``False`` when the waiter's loop is gone."""
@@ -97,17 +102,16 @@ class Pacer:
         now = self._clock()
         with self._lock:
             waiter = self._enqueue(now, patience)
-        timer = None
         if patience is not None:
-            timer = waiter.loop.call_later(waiter.give_up_at - now, self._give_up, waiter)
+            self._reconsider(waiter)
         try:
             await waiter.future
         except BaseException:
             self._leave(waiter)
             raise
         finally:
-            if timer is not None:
-                timer.cancel()
+            if waiter.timer is not None:
+                waiter.timer.cancel()
         assert waiter.started_at is not None
         return waiter.started_at
 
@@ -133,13 +137,22 @@ class Pacer:
                     self._waiting.remove(waiter)
             self._serve(self._clock())
 
-    def _give_up(self, waiter: _Waiter) -> None:
-        """Send a waiter away whose patience has ended, though the wait had promised to be short."""
+    def _reconsider(self, waiter: _Waiter) -> None:
+        """Send a waiter away as soon as its wait, which promised to be short, turns out too long.
+
+        The answers that it waits for come late, say: its turn moves on with every moment.
+        """
         with self._lock:
+            if waiter not in self._waiting:
+                return
             now = self._clock()
-            if waiter in self._waiting:
-                self._send_away(now, self._schedule.ready_at(now), [waiter])
+            ready_at = self._schedule.ready_at(now, self._waiting.index(waiter))
+            if ready_at > waiter.give_up_at:
+                self._send_away(now, ready_at, [waiter])
                 self._serve(now)
+            else:
+                delay = max(waiter.give_up_at - ready_at, MOMENT)
+                waiter.timer = waiter.loop.call_later(delay, self._reconsider, waiter)
 
     def finish(self, sent_at: float, limits: RateLimitHeaders | None) -> None:
         """Count a request that has ended; ``limits`` are the headers of its answer, if any."""

@@ -7,13 +7,14 @@ its answer came. The server counted it before it answered, so the client never s
 the cost of one round trip per window.
 
 Others may use the same token. What the answers show beyond the client's own requests is taken as
-theirs and kept free for them, fading over one window length, since they may be gone.
+theirs and kept free for them, until an answer to a later request shows less, and fading over one
+window length, since they may be gone.
 """
 
 from __future__ import annotations
 
 import random
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
@@ -49,6 +50,7 @@ class _Window:
         self.expired: deque[float] = deque(maxlen=limit)
         self._others = 0.0
         self._others_since = 0.0
+        self._others_seen_at = 0.0
 
     def expire(self, now: float) -> None:
         while self.answered and self.answered[0] + self.seconds <= now:
@@ -63,9 +65,9 @@ class _Window:
         faded = max(0.0, now - self._others_since) / self.seconds
         return self._others * max(0.0, 1 - faded)
 
-    def see_others(self, count: float, since: float) -> None:
-        if count > self.others(since):
-            self._others, self._others_since = float(count), since
+    def see_others(self, now: float, count: int, since: float) -> None:
+        """Keep places free for others, of whom there were so many ``since`` some time."""
+        self._others, self._others_since, self._others_seen_at = float(count), since, now
 
     def has_room(self, now: float, running: int) -> bool:
         if not self._others and running + len(self.answered) < self.limit:
@@ -112,14 +114,25 @@ class _Window:
         times = [self._expiry(best, now)] if best <= most else []
         return min([*times, fading(best - 1)]) if best > least else times[0]
 
-    def observe(self, used: int, running: int, sent_at: float) -> None:
-        """Take ``used``, which the server counted some time after ``sent_at``."""
+    def observe(self, now: float, used: int, running: int, sent_at: float) -> None:
+        """Take ``used``, which the server counted between ``sent_at`` and ``now``."""
         self.expire(sent_at)
         while self.expired and self.expired[0] + self.seconds <= sent_at:
             self.expired.popleft()
-        others = used - running - len(self.answered) - len(self.expired)
-        if others > 0:
-            self.see_others(others, sent_at)
+        least = used - running - len(self.answered) - len(self.expired)
+        believed = self.others(sent_at)
+        if least > believed:
+            self.see_others(now, least, sent_at)
+        elif believed and sent_at >= self._others_seen_at:
+            most = max(0, used - self._surely_counted(now, sent_at))
+            if most < believed:
+                self.see_others(now, most, sent_at)
+
+    def _surely_counted(self, now: float, sent_at: float) -> int:
+        """Give the number of own requests that were counted with one that was sent then."""
+        # The server counts a request up to a round trip before its answer, and as much less long.
+        expired = bisect_right(self.answered, now - self.seconds + (now - sent_at))
+        return 1 + max(0, bisect_right(self.answered, sent_at) - expired)
 
     def status(self, now: float, running: int) -> WindowStatus:
         others = round(self.others(now))
@@ -210,7 +223,7 @@ class Schedule:
         limit = limits.limit
         for window in self.windows:
             if window.limit == limit:
-                window.observe(window.limit - remaining, self.running, sent_at)
+                window.observe(now, window.limit - remaining, self.running, sent_at)
 
     def _pause_when_used_up(self, now: float, remaining: int, limits: RateLimitHeaders) -> None:
         if remaining == 0 and (reset_in := limits.reset_in or 0.0) > 0:
@@ -237,8 +250,9 @@ class Schedule:
             self._close(now + asked, limits)
         window = self._refusing_window(limits)
         if window is not None:
-            own = window.own(now, self.running)
-            window.see_others(window.limit - own, self.opens_at)
+            others = window.limit - window.own(now, self.running)
+            if others > window.others(self.opens_at):
+                window.see_others(now, others, self.opens_at)
 
     def _close(self, opens_at: float, limits: RateLimitHeaders) -> None:
         self.opens_at = opens_at

@@ -51,14 +51,15 @@ class AsyncGradient:
             default is 60 s, of them 5 s to connect. Waiting for a free connection or for the rate
             limit is not counted.
         max_retries: How many times a request is repeated after a failed connection, a timeout, 408,
-            409 or 5xx. An answer 429 is waited for and uses none of them up; with 0 it is raised
-            all the same, unless ``max_rate_limit_wait`` is ``None``.
+            409 or 5xx. An answer 429 is waited for and uses none of them up. With 0 it is raised
+            at once, too, unless ``max_rate_limit_wait`` is ``None``.
         default_headers: Headers to send with every request.
         default_query: Query parameters to send with every request.
         rate_limit: The limits of the token, shared by all requests of this client and its copies.
-            The default is what the API documents: 250 a minute and 5,000 an hour; with other
-            windows, other users of the token are noticed by an answer 429 only. ``None`` sends
-            without regard to windows and waits only when the API says so.
+            The default is what the API documents: 250 a minute and 5,000 an hour. Other users of
+            the token show in a window of as many requests as the API names in ``ratelimit-limit``;
+            in others they show only as an answer 429. ``None`` sends without regard to windows and
+            waits only when the API says so.
         max_rate_limit_wait: Seconds that one call may wait for the rate limit before it ends in
             `RateLimitError`; ``None`` for no bound. Fan-outs wait as long as it takes.
         max_response_bytes: The largest answer that is read, after decompression. 32 MiB.

@@ -403,6 +403,46 @@ class TestScheduleBesideOthers:
         assert fill(schedule, 30.0, 30.0) == 69
         assert [others_at(schedule, when) for when in (59.0, 60.0, 150.0)] == [1, 0, 0]
 
+    def test_a_later_answer_that_shows_fewer_others_is_believed(self) -> None:
+        """The places that they do not use any more are free at once, and not one by one."""
+        schedule = schedule_of((100, 60.0))
+        assert schedule.start(0.0)
+        schedule.finish(0.1, 0.0, headers(limit=100, remaining=0))
+        assert schedule.start(0.2)
+        assert not schedule.start(0.2)
+        schedule.finish(0.3, 0.2, headers(limit=100, remaining=59))
+        assert others_at(schedule, 0.3) == 39
+        assert fill(schedule, 0.3, 0.4) == 59
+
+    def test_the_end_of_a_refusal_is_believed(self) -> None:
+        """After a 429 of a window that others filled, the first answer tells what they left."""
+        schedule = schedule_of((100, 60.0))
+        assert schedule.start(0.0)
+        schedule.refuse(0.1, 0.0, headers(limit=100, remaining=0, retry_after=2))
+        assert schedule.start(2.1)
+        assert not schedule.start(2.1)
+        schedule.finish(2.2, 2.1, headers(limit=100, remaining=70))
+        assert fill(schedule, 2.2, 2.3) == 70
+
+    def test_an_answer_to_an_earlier_request_tells_nothing_newer(self) -> None:
+        """It may have been counted before the others were there."""
+        schedule = schedule_of((100, 60.0))
+        assert schedule.start(0.0)
+        assert schedule.start(0.1)
+        schedule.finish(0.2, 0.0, headers(limit=100, remaining=0))
+        schedule.finish(0.3, 0.1, headers(limit=100, remaining=59))
+        assert others_at(schedule, 0.2) == 98
+
+    def test_own_requests_that_expire_meanwhile_may_not_be_counted_any_more(self) -> None:
+        """The server counted them up to a round trip earlier: what it counts may be of others."""
+        schedule = schedule_of((20, 10.0))
+        assert fill(schedule, 0.0, 0.5, most=3) == 3
+        assert schedule.start(9.9)
+        schedule.finish(9.9, 9.9, headers(limit=20, remaining=0))
+        assert schedule.start(10.0)
+        schedule.finish(10.4, 10.0, headers(limit=20, remaining=10))
+        assert others_at(schedule, 10.0) == 8
+
     @pytest.mark.parametrize("others", [0, 1])
     def test_own_requests_are_not_taken_for_those_of_others(self, others: int) -> None:
         """Neither requests under way, nor answered ones, nor those that have just expired count."""
