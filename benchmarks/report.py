@@ -18,6 +18,7 @@ from .tables import Goal, Table
 
 PACKAGES = ("aiohttp", "msgspec", "cattrs", "asgiref", "gradient", "httpx", "pydo", "requests")
 OURS_COLOUR, THEIRS_COLOUR = "#0069ff", "#b8c1cc"
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def number(value: float) -> str:
@@ -31,7 +32,9 @@ def markdown(tables: Sequence[Table], *, quick: bool) -> str:
     parts = [
         "<!-- Written by `nox -s bench`. Do not edit. -->",
         f"{platform.python_implementation()} {platform.python_version()}, {packages}. "
-        f"Medians{' of a quick run' if quick else ''}; compare the ratios, not the figures.",
+        f"Medians{' of a quick run' if quick else ''}; compare the ratios, not the figures. "
+        f"The ratios ({TIMES}) are those of the first column. They are medians over the rounds, so "
+        "they need not be the quotients of the medians shown.",
         *_goals([goal for table in tables for goal in table.goals]),
         *(text for table in tables for text in _section(table)),
     ]
@@ -64,7 +67,7 @@ def _section(table: Table) -> Iterable[str]:
             row.append(f"{table.columns[0].ratio(side, table.base):.2f}")
         rows.append(row)
     if table.base is not None:
-        heads.append(f"{table.columns[0].title} by {table.base}")
+        heads.append(f"{TIMES} {table.base}")
     yield _grid(rows, heads)
 
 

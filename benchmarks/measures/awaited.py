@@ -9,7 +9,7 @@ from functools import partial
 
 from ..canned import canned
 from ..processes import in_turn
-from ..sides import ASYNC_SIDES, FLOOR, GRADIENT, OURS
+from ..sides import ASYNC_SIDES, FLOOR, GRADIENT, OURS, Ask
 from ..tables import Column, Goal, Scale, Table
 from ..timing import CPU, IN_FLIGHT, WALL, ask_in_tasks, columns, fitting
 
@@ -34,8 +34,8 @@ def rounds(
             yield runner.run(ask_in_tasks(asking, count))
 
 
-async def _asking(ask: object, droplet_id: int) -> None:
-    await ask(droplet_id, PAGE)  # type: ignore[operator]
+async def _asking(ask: Ask, droplet_id: int) -> None:
+    await ask(droplet_id, PAGE)
 
 
 def _uvloop() -> asyncio.AbstractEventLoop:
