@@ -41,6 +41,10 @@ class IdSource(AsyncIterator[int], ABC):
     def rest(self) -> list[int]:
         """Give the IDs that are known and were not handed out."""
 
+    def unlisted(self) -> int | None:
+        """Give the number of IDs that are not known yet, ``None`` if that is not known either."""
+        return 0
+
     async def aclose(self) -> None:
         """End what is being read."""
 
@@ -103,6 +107,10 @@ class _Source:
     def rest(self) -> Iterable[int]:
         """Give the IDs that were not handed out, as far as they can be told without taking them."""
         return _untaken(self._ids, self._taken)
+
+    def unlisted(self) -> int | None:
+        """Give the number of IDs that there are besides, and that cannot be told yet."""
+        return self._ids.unlisted() if isinstance(self._ids, IdSource) else 0
 
 
 def _untaken(ids: DropletIds, taken: int) -> Iterable[int]:
@@ -188,7 +196,10 @@ class _Run(Generic[R]):
 
     def expire(self, deadline: float) -> None:
         if not self.complete:
-            self.fail(errors.DeadlineExceededError(deadline=deadline, missing=self.missing()))
+            missing, unlisted = self.missing(), self.source.unlisted()
+            self.fail(
+                errors.DeadlineExceededError(deadline=deadline, missing=missing, unlisted=unlisted)
+            )
 
     def _worker_ended(self, worker: asyncio.Task[None]) -> None:
         self.workers.discard(worker)

@@ -12,6 +12,7 @@ Droplet is its state at that moment, or at the later one at which it was asked a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import ceil
 from operator import attrgetter
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -61,7 +62,8 @@ class FleetPlan:
         images: The number of private images; ``None`` when they were not looked at.
         joined_requests: The requests of the join, if every Droplet's backups are found by it and
             the Droplets are all like those on the first page; ``None`` when it is not possible.
-        per_droplet_requests: The requests of asking about each Droplet.
+        per_droplet_requests: The requests of asking about each Droplet, if they are all like those
+            on the first page.
         joined_seconds: How long the join takes at least, under the rate limit.
         per_droplet_seconds: How long asking about each takes at least, under the rate limit.
         choice: The plan that ``"auto"`` takes.
@@ -99,7 +101,7 @@ class FirstPages:
 
     def plan(self, rate_limit: RateLimit | None) -> FleetPlan:
         """Decide by the number of requests."""
-        each = pages(self.droplets_total) + self.droplets_total
+        each = pages(self.droplets_total) + self._requests_one_by_one()
         obstacle = self.obstacle("auto")
         joined = None if obstacle is not None else self._joined_requests()
         cheaper = joined is not None and joined < each
@@ -113,6 +115,13 @@ class FirstPages:
             choice="joined" if cheaper else "per_droplet",
             reason=obstacle or f"{joined} requests joined, {each} per Droplet",
         )
+
+    def _requests_one_by_one(self) -> int:
+        """Count the pages of the backups of each Droplet."""
+        if not self.droplets:
+            return self.droplets_total
+        seen = sum(pages(len(droplet.backup_ids or ())) for droplet in self.droplets)
+        return ceil(seen * self.droplets_total / len(self.droplets))
 
     def _joined_requests(self) -> int:
         """Count the pages; the policies are read for Droplets that name no backup."""

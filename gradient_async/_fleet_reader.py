@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -71,6 +71,10 @@ class FleetReader(IdSource):
         known = list(self._known)  # in one step, as another thread may ask while the loop reads on
         return [droplet_id for droplet_id in known if droplet_id not in self._handed_out]
 
+    def unlisted(self) -> int | None:
+        """Give the number of Droplets that are not known yet."""
+        return max(0, (self.total or 0) - len(self._known)) if self._known else None
+
     async def aclose(self) -> None:
         """End what is being read."""
         await self._ids.aclose()
@@ -91,6 +95,7 @@ class FleetReader(IdSource):
     async def _read(self) -> AsyncGenerator[int, None]:
         first = await self._droplets.fetch(1)
         self.total = first.total
+        self._know(first.items)
         listing = self._droplets.listing(first)
         joins, images = False, None
         if self._choice != "per_droplet":
@@ -99,19 +104,19 @@ class FleetReader(IdSource):
         if not joins:
             async with listing:
                 while page := await listing.take():
-                    self._known.update((droplet.id, droplet) for droplet in page)
+                    self._know(page)
                     for droplet in page:
                         yield droplet.id
             return
-        incomplete = await _read_into(self._know, listing)
+        incomplete = await _read_into(lambda droplet: self._know([droplet]), listing)
         self._join = await self._read_join(images)
         for droplet_id in list(self._known):
             yield droplet_id
         if incomplete is not None:
             raise incomplete
 
-    def _know(self, droplet: Droplet) -> None:
-        self._known[droplet.id] = droplet
+    def _know(self, droplets: Iterable[Droplet]) -> None:
+        self._known.update((droplet.id, droplet) for droplet in droplets)
 
     def _joins(self, summary: FirstPages) -> bool:
         if self._choice == "joined":

@@ -100,16 +100,20 @@ class DeadlineExceededError(GradientError, TimeoutError):
         missing: The Droplet IDs that were not answered: those in work, and, where the IDs were
             given as a collection, those that were not begun. IDs that an iterator had not handed
             out yet are still in that iterator.
+        unlisted: How many more Droplets of an account there are, which were not listed yet: they
+            are not in ``missing``. ``None`` if nothing was listed, 0 for IDs that were given.
     """
 
-    def __init__(self, *, deadline: float, missing: tuple[int, ...]) -> None:
+    def __init__(
+        self, *, deadline: float, missing: tuple[int, ...], unlisted: int | None = 0
+    ) -> None:
         """Say how much time there was, and which Droplets it was too short for."""
         super().__init__(
-            f"the deadline of {deadline:g} s passed with {len(missing)} Droplets unanswered: "
-            f"{_first(missing)}; `missing` names all of them, to be asked again"
+            f"the deadline of {deadline:g} s passed {_what_is_left(missing, unlisted)}"
         )
         self.deadline = deadline
         self.missing = missing
+        self.unlisted = unlisted
 
 
 class IncompleteListingError(GradientError):
@@ -365,6 +369,21 @@ class InternalServerError(APIStatusError):
     """500 and above: the API, or a proxy in front of it, failed."""
 
     hint = "nothing is wrong with the request: ask again later"
+
+
+def _what_is_left(missing: tuple[int, ...], unlisted: int | None) -> str:
+    if unlisted is None:
+        return "before any Droplet of the account was listed: ask again"
+    if unlisted:
+        return (
+            f"with {len(missing) + unlisted} Droplets unanswered, {unlisted} of them not listed "
+            f"yet: ask about the account again, as `missing` names the others only: "
+            f"{_first(missing)}"
+        )
+    return (
+        f"with {len(missing)} Droplets unanswered: {_first(missing)}; `missing` names all of them, "
+        "to be asked again"
+    )
 
 
 def _first(ids: tuple[int, ...], count: int = 10) -> str:

@@ -237,6 +237,17 @@ def test_deadline_error_lists_the_first_ten() -> None:
     assert "30 Droplets unanswered: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ...;" in str(error)
     assert len(error.missing) == 30
     assert error.deadline == 2.0
+    assert error.unlisted == 0
+
+
+def test_deadline_error_counts_what_was_not_listed() -> None:
+    """Of an account some Droplets may not be known yet: they are counted, and not named."""
+    error = errors.DeadlineExceededError(deadline=2.0, missing=(1, 2), unlisted=50)
+    assert "with 52 Droplets unanswered, 50 of them not listed yet" in str(error)
+    assert str(error).endswith("`missing` names the others only: 1, 2")
+    nothing = errors.DeadlineExceededError(deadline=2.0, missing=(), unlisted=None)
+    assert "before any Droplet of the account was listed" in str(nothing)
+    assert (error.unlisted, nothing.unlisted) == (50, None)
 
 
 def test_incomplete_listing_names_both_numbers() -> None:

@@ -148,6 +148,15 @@ class TestPlan:
         assert (plan.joined_requests, plan.joined_seconds) == (40, 0.0)
         assert (plan.per_droplet_requests, plan.per_droplet_seconds) == (1005, 240.0)
 
+    @pytest.mark.parametrize(
+        ("backups", "requests"), [([1, 200], 1 + 2), ([201, 1, 0], 1 + 4), ([201] * 200, 5 + 2000)]
+    )
+    def test_more_backups_than_one_page_has(self, backups: list[int], requests: int) -> None:
+        """Asking about a Droplet takes a request per page of its backups, and at least one."""
+        listed = [droplet(id, list(range(count))) for id, count in enumerate(backups, 1)]
+        total = 1000 if len(backups) == 200 else len(backups)
+        assert FirstPages(listed, total).plan(None).per_droplet_requests == requests
+
     def test_policies_are_counted_where_a_droplet_names_no_backup(self) -> None:
         """They are read to tell "disabled" from "not yet"."""
         listed = [droplet(1, [1]), droplet(2), droplet(3)]
@@ -309,10 +318,11 @@ class TestOverSockets:
     async def test_plan_fleet(self, client: AnyClient, simulator: Simulator) -> None:
         """The dry run counts Droplets, images and requests, and sends three at most."""
         plan = await client.backups.plan_fleet()
-        gpus = len(truth(simulator.fleet))
+        backups = truth(simulator.fleet)
+        gpus, one_by_one = len(backups), sum(pages(len(each)) for each in backups.values())
         images = len(simulator.fleet.private_images())
         assert (plan.droplets, plan.images, plan.choice) == (gpus, images, "joined")
-        assert plan.per_droplet_requests == pages(gpus) + gpus
+        assert plan.per_droplet_requests == pages(gpus) + one_by_one > pages(gpus) + gpus
         assert plan.joined_requests == 2 * pages(gpus) + pages(images)
         assert simulator.received <= 3
 
@@ -613,6 +623,27 @@ class TestRun:
                         break
                 assert asyncio.all_tasks() == {asyncio.current_task()}
             await asyncio.to_thread(simulator.wait_for_sync, lambda s: s.in_flight == 0)
+
+    @pytest.mark.parametrize("plan", ["joined", "per_droplet"])
+    async def test_deadline_before_all_are_listed(self, plan: PlanChoice) -> None:
+        """The first page is named as missing, whatever was read for; the rest is counted."""
+        async with Simulator(Fleet.uniform(250, 1)) as simulator:
+            simulator.faults.add(Fault.hold(), path="/(images|backups)$", times=None)
+            async with unlimited(simulator) as client:
+                fleet = client.gpu_droplets.backups.list_fleet(plan=plan, deadline=1.0)
+                with pytest.raises(errors.DeadlineExceededError) as caught:
+                    await anext(fleet)
+        first_page = list(simulator.fleet.droplets)[:200]
+        assert sorted(caught.value.missing) == first_page
+        assert caught.value.unlisted == 50
+
+    async def test_deadline_before_anything_is_listed(self, simulator: Simulator) -> None:
+        """Nothing can be named or counted."""
+        simulator.faults.add(Fault.hold(), path="/droplets$", times=None)
+        async with unlimited(simulator) as client:
+            with pytest.raises(errors.DeadlineExceededError) as caught:
+                await collect(client.gpu_droplets.backups.list_fleet(deadline=0.05))
+        assert (caught.value.missing, caught.value.unlisted) == ((), None)
 
     async def test_deadline(self, async_client: AsyncGradient, simulator: Simulator) -> None:
         """A deadline that passes while the listings are read ends the run, too."""

@@ -341,7 +341,8 @@ class BackupsResource:
             APIError: As for `list_many`.
             IncompleteListingError: The pages of Droplets do not add up to the total. Raised at the
                 end.
-            DeadlineExceededError: The deadline passed; its ``missing`` names the Droplets left.
+            DeadlineExceededError: The deadline passed; its ``missing`` names the Droplets left that
+                were listed, its ``unlisted`` is the number of the others.
             TypeError: ``concurrency`` is no ``int``, or ``deadline`` is no number.
             ValueError: ``concurrency`` is less than 1, ``deadline`` less than 0, ``plan`` unknown,
                 or the filters cannot be combined.
