@@ -64,9 +64,7 @@ if TYPE_CHECKING:
     AsyncClient = AsyncGradient
     Client = Gradient
 
-__all__ = [
-    "DEFAULT_MAX_RETRIES",
-    "DEFAULT_TIMEOUT",
+__all__ = [  # noqa: RUF022 - as `sorted` has them, and not by kind
     "APIConnectionError",
     "APIError",
     "APIResponse",
@@ -85,6 +83,8 @@ __all__ = [
     "Client",
     "ConfigurationError",
     "ConflictError",
+    "DEFAULT_MAX_RETRIES",
+    "DEFAULT_TIMEOUT",
     "DeadlineExceededError",
     "DropletBackups",
     "FanOut",

@@ -118,6 +118,7 @@ def test_case(policy: Policy | None, ages: list[float], finding: Finding) -> Non
 REASONS: list[tuple[Policy | None, list[float], str]] = [
     (DAILY, [13], "The newest backup is 13 h old; 1 d 6 h are allowed."),
     (DAILY, [250], "The newest backup is 10 d 10 h old; 1 d 6 h are allowed."),
+    (DAILY, [30.1], "The newest backup is 1 d 6 h old, a little more than is allowed."),
     (DAILY, [1, 700], "1 of at least 6 backups promised within 7 d."),
     (DAILY, [], "Backups are enabled, but there is none yet."),
     (DAILY, [-99], "Each of its backups (1) is dated in the future: a clock is wrong."),

@@ -163,7 +163,8 @@ def test_summary_is_plain_html() -> None:
         "50.0 %",
         "1 of 2 Droplets",
         "13 h",
-        "in 1 backups",
+        "in 1 backup<",
+        "Droplet that is not OK",
         "Droplet 1",
     ):
         assert text in page

@@ -279,12 +279,15 @@ def _judge_age(facts: DropletAudit, age: timedelta) -> tuple[Finding, str]:
     if facts.allowed_age is None:
         known = f"the interval of the plan {facts.plan!r} is not known" if facts.plan else _UNNAMED
         return Finding.UNKNOWN_PLAN, f"{newest}; {known}."
+    allowed = format_duration(facts.allowed_age)
     if age > facts.allowed_age:
-        return Finding.OVERDUE, f"{newest}; {format_duration(facts.allowed_age)} are allowed."
+        if allowed == format_duration(age):  # both are rounded
+            return Finding.OVERDUE, f"{newest}, a little more than is allowed."
+        return Finding.OVERDUE, f"{newest}; {allowed} are allowed."
     if facts.kept is not None and facts.promised is not None and facts.kept < facts.promised:
         promised = f"at least {facts.promised} backups promised"
         return Finding.SHORT, f"{facts.kept} of {promised} within {facts.retention_period_days} d."
-    return Finding.OK, f"{newest}; {format_duration(facts.allowed_age)} are allowed."
+    return Finding.OK, f"{newest}; {allowed} are allowed."
 
 
 def _disabled(facts: DropletAudit) -> str:

@@ -22,7 +22,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from ..audit import DropletAudit, Finding, FleetAudit, format_duration
-from .text import day_and_time, gigabytes
+from .text import count_of, day_and_time, gigabytes
 
 __all__ = ["render_report"]
 
@@ -172,6 +172,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
+    environment.filters["count_of"] = count_of
     environment.filters["gigabytes"] = gigabytes
     environment.filters["duration"] = format_duration
     environment.filters["utc"] = _utc_text

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import urlencode
 
 import attrs
+from attrs.validators import in_
 
 from ._answers import Refusal
 
@@ -33,7 +34,7 @@ class PageRules:
         clamp: Whether ``page`` and ``per_page`` out of range are clamped instead of refused (422).
     """
 
-    links: LinkStyle = "full"
+    links: LinkStyle = attrs.field(default="full", validator=in_(get_args(LinkStyle)))
     origin: str = ""
     clamp: bool = False
 

@@ -182,6 +182,8 @@ def uniform(
 
 
 def _droplets(maker: Maker, count: int, gpu_share: float) -> list[SimulatedDroplet]:
+    if count < 0:
+        raise ValueError(f"droplets must be at least 0, got {count}")
     numbers: Counter[str] = Counter()
     identifier = FIRST_DROPLET_ID
     droplets: list[SimulatedDroplet] = []

@@ -35,8 +35,7 @@ class Simulator:
     Its attributes may be read, and its methods and those of its fleet and faults called, from
     any thread. On the way out all connections are cut; nothing is waited for.
 
-    One core answers some 17,000 requests a second for 4 backups each, 10,000 for 200 (``wrk``, in
-    a process of its own); a benchmark should run it that way, see `run_forever`.
+    For a benchmark run it in a process of its own, see `run_forever`.
 
     Args:
         fleet: The account, by default that of `Fleet.generate`.
@@ -60,6 +59,9 @@ class Simulator:
         clock: Seconds since the epoch, for the limits and ``ratelimit-reset``.
         host: Address to listen on.
         port: Port to listen on, 0 for any free one.
+
+    Raises:
+        ValueError: The latency is less than 0, or there are no such scopes, links or limits.
 
     Attributes:
         fleet: The account; it may change while it is served.
@@ -100,10 +102,10 @@ class Simulator:
             fleet=self.fleet,
             token=token,
             limits=windows,
-            scopes=frozenset(scopes),
+            scopes=_known_scopes(scopes),
             rules=PageRules(links=links, clamp=clamp),
             reset_in_past=reset_in_past,
-            latency=latency if isinstance(latency, tuple) else (latency, latency),
+            latency=_latency(latency),
             compress=compress,
             clock=clock,
             faults=self.faults,
@@ -406,3 +408,22 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _known_scopes(scopes: Iterable[str]) -> frozenset[str]:
+    known = frozenset(scopes)
+    if unknown := known - ALL_SCOPES:
+        raise ValueError(
+            f"there is no scope {', '.join(map(repr, sorted(unknown)))}: "
+            f"there are {', '.join(sorted(ALL_SCOPES))}"
+        )
+    return known
+
+
+def _latency(latency: float | tuple[float, float]) -> tuple[float, float]:
+    least, most = latency if isinstance(latency, tuple) else (latency, latency)
+    if not 0 <= least <= most:
+        raise ValueError(
+            f"latency must be seconds from 0, or a pair (least, most), got {latency!r}"
+        )
+    return least, most

@@ -7,8 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import aiohttp
 import pytest
@@ -300,10 +303,34 @@ async def test_idle_connections_can_be_dropped(
 
 
 async def test_latency_delays_every_answer(fleet: Fleet, backups_path: str, caller: Caller) -> None:
-    """With a latency, and with a range of it, answers come all the same."""
-    for latency in (0.001, (0.0, 0.002)):
+    """With a latency, or a range of it, no answer comes before the least of it has passed."""
+    for latency in (0.05, (0.05, 0.06)):
         async with Simulator(fleet, latency=latency) as simulator:
+            asked_at = time.monotonic()
             assert (await caller.get(simulator, backups_path)).status == 200
+            assert time.monotonic() - asked_at > 0.045
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"links": "none"}, "links"),
+        ({"scopes": ["droplet:read", "images:read"]}, "'images:read'"),
+        ({"latency": -0.1}, "latency"),
+        ({"latency": (0.2, 0.1)}, "latency"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(options: dict[str, Any], named: str) -> None:
+    """A typing mistake in an option is told, and not a simulator that does something else."""
+    with pytest.raises(ValueError, match=named):
+        Simulator(**options)
+
+
+def test_a_fleet_has_no_negative_size() -> None:
+    """A number of Droplets below 0 is refused."""
+    for make in (Fleet.generate, partial(Fleet.uniform, backups=1)):
+        with pytest.raises(ValueError, match="droplets must be at least 0"):
+            make(-1)
 
 
 async def test_it_listens_on_ipv6(fleet: Fleet, backups_path: str, caller: Caller) -> None:
