@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
+
+import pytest
 
 from gradient_async import AsyncGradient
 from gradient_async.testing import Simulator
@@ -33,16 +35,23 @@ async def settle(rounds: int = 10) -> None:
         await asyncio.sleep(0)
 
 
+async def until(reached: Callable[[], bool]) -> None:
+    """Wait for what no event tells of."""
+    for _ in range(5_000):
+        if reached():
+            return
+        await asyncio.sleep(0.001)
+    pytest.fail("did not happen within five seconds")
+
+
 async def assert_idle(client: AsyncGradient, simulator: Simulator) -> None:
     """Check that no request is under way, and no connection or place in the limit is in use."""
     await simulator.wait_for(lambda simulator: simulator.in_flight == 0)
     transport = client._transport
     slots, schedule = transport.connections.here().slots, transport.pacer._schedule
-    for _ in range(5000):  # an answer that was sent is not yet one that was read
-        if slots.free == 100 and schedule.running == 0:
-            break
-        await asyncio.sleep(0.001)
-    assert (slots.free, schedule.running, client.rate_limit.waiting) == (100, 0, 0)
+    # An answer that was sent is not yet one that was read.
+    await until(lambda: slots.free == 100 and schedule.running == 0)
+    assert client.rate_limit.waiting == 0
 
 
 @asynccontextmanager

@@ -16,6 +16,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from async_helpers import settle, until
 from conftest import AnyClient, MakeClient
 
 from gradient_async import AsyncGradient, Timeout, errors
@@ -33,15 +34,6 @@ def served(fleet: Any) -> Iterator[Simulator]:
 def client_of(simulator: Simulator, **options: Any) -> AsyncGradient:
     """Make an asynchronous client of a simulator."""
     return AsyncGradient(simulator.token, base_url=simulator.url, **options)
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    """Wait for what no event tells of."""
-    for _ in range(5_000):
-        if reached():
-            return
-        await asyncio.sleep(0.001)
-    pytest.fail("did not happen within five seconds")
 
 
 # Sessions of the user's own.
@@ -241,8 +233,7 @@ async def test_cancelled_while_waiting_for_a_connection(
         held = asyncio.create_task(list_one(client, droplet_id))
         await simulator.wait_for(lambda s: s.in_flight == 1)
         second, third = (asyncio.create_task(list_one(client, droplet_id)) for _ in range(2))
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await settle()
         assert client.rate_limit.windows[0].used == 3
         second.cancel()
         await asyncio.wait([second])
@@ -490,8 +481,7 @@ def tasks_of_the_client() -> set[asyncio.Task[Any]]:
 async def assert_nothing_is_left(client: AsyncGradient, simulator: Simulator) -> None:
     """See that no request, slot, place in the window or task is held by nobody."""
     await simulator.wait_for(lambda s: s.in_flight == 0)
-    for _ in range(5):  # a connection attempt that was cancelled ends a few turns later
-        await asyncio.sleep(0)
+    await settle()  # a connection attempt that was cancelled ends a few turns later
     transport = client._transport
     assert transport.connections.here().slots.free == 100
     assert transport.pacer._schedule.running == 0
@@ -588,6 +578,7 @@ async def test_connecting_takes_too_long(silent_port: int, timeout: Timeout) -> 
             await client.gpu_droplets.backups.list(1)
 
 
+@pytest.mark.usefixtures("unknown_hosts")
 async def test_unknown_host(delays: list[float | None]) -> None:
     """A name that does not exist is an error that says so, and that nothing can be reached."""
     async with AsyncGradient("tok", base_url="https://no-such-host.invalid") as client:

@@ -10,6 +10,7 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from async_helpers import settle
 
 from gradient_async._deadlines import Deadline, Deadlines
 
@@ -26,8 +27,7 @@ class Clock:
     async def move(self, seconds: float) -> None:
         """Move the time on, and let what is due then happen."""
         self.now += seconds
-        for _ in range(5):
-            await asyncio.sleep(0)
+        await settle()
 
 
 @pytest.fixture

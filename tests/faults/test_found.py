@@ -18,6 +18,7 @@ import aiohttp
 import pytest
 import trustme
 from aiohttp import web
+from async_helpers import settle
 
 from gradient_async import AsyncGradient, Gradient, errors
 from gradient_async._http import RateLimitHeaders, Response, status_error
@@ -144,15 +145,17 @@ async def unasked(first: bytes, unasked_for: bytes) -> AsyncIterator[tuple[str, 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal served
         served += 1
+        is_first = served == 1
         with suppress(asyncio.IncompleteReadError):
             await reader.readuntil(b"\r\n\r\n")
             writer.write(first)
-            if served == 1:
+            if is_first:
                 await send.wait()
                 writer.write(unasked_for)
             await reader.read()
         writer.close()
-        ended.set() if served == 1 else None
+        if is_first:
+            ended.set()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", send
@@ -162,8 +165,7 @@ async def unasked(first: bytes, unasked_for: bytes) -> AsyncIterator[tuple[str, 
 async def arrived(server_sends: asyncio.Event) -> None:
     """Have the server send, and the client's side of the connection take it in."""
     server_sends.set()
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await settle()
 
 
 ANSWER = raw_answer("/v2/droplets/1/backups")
