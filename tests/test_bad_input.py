@@ -33,7 +33,7 @@ HTML = b"<html>\n <body>Please log in</body>\n</html>"
 async def test_droplet_id_of_another_type(
     client: AnyClient, simulator: Simulator, value: Any
 ) -> None:
-    """A Droplet ID that is no ``int`` is a `TypeError` that names it; nothing is sent."""
+    """A Droplet ID that is not an ``int`` is a `TypeError` that names it; nothing is sent."""
     for call in (client.backups.list, client.backups.retrieve_policy):
         with pytest.raises(TypeError, match="droplet_id must be an int, got") as caught:
             await call(value)
@@ -258,7 +258,7 @@ async def test_deadline(
     deadline: Any,
     error: type[Exception],
 ) -> None:
-    """A deadline that is no number of seconds is refused by the call itself."""
+    """A deadline that is not a number of seconds is refused by the call itself."""
     arguments = ([1],) if method == "list_many" else ()
     with pytest.raises(error, match="deadline must be"):
         getattr(client.real.gpu_droplets.backups, method)(*arguments, deadline=deadline)

@@ -96,7 +96,7 @@ def test_token_that_cannot_be_sent(make: Make, token: str) -> None:
 
 @pytest.mark.parametrize("token", [123, b"bytes", ["t"]], ids=repr)
 def test_token_of_another_type(make: Make, token: Any) -> None:
-    """A token that is no text is refused, without being shown."""
+    """A token that is not a string is refused, without being shown."""
     with pytest.raises(TypeError, match=r"access_token must be a str, got (int|bytes|list)$"):
         make(token)
 
@@ -161,14 +161,14 @@ def test_base_url_in_clear_text(make: Make, url: str) -> None:
         (f"https://{'a' * 64}\u00e4.test", "is no URL"),
     ],
 )
-def test_base_url_that_is_none(make: Make, url: str, problem: str) -> None:
-    """What is no plain URL is refused when the client is made, not with its first request."""
+def test_invalid_base_url(make: Make, url: str, problem: str) -> None:
+    """An invalid base URL is refused when the client is made, not with its first request."""
     with pytest.raises(ConfigurationError, match=problem):
         make("t", base_url=url)
 
 
 def test_base_url_of_another_type(make: Make) -> None:
-    """A base URL that is no text is refused by name."""
+    """A base URL that is not a string is refused by name."""
     with pytest.raises(TypeError, match="base_url must be a str, got 5"):
         make("t", base_url=5)
 
@@ -199,8 +199,8 @@ def test_numbers_are_checked(make: Make, option: str, value: Any, error: type[Ex
 
 
 @pytest.mark.parametrize("value", ["a=b", [("a", "b")], [], 0], ids=repr)
-def test_query_that_is_no_mapping(make: Make, value: Any) -> None:
-    """A query that is no mapping is refused by name, for a client and for a copy."""
+def test_query_of_another_type(make: Make, value: Any) -> None:
+    """A query that is not a mapping is refused by name, for a client and for a copy."""
     for configure in (partial(make, "t"), make("t").copy):
         with pytest.raises(TypeError, match="default_query must be a mapping, got"):
             configure(default_query=value)
@@ -210,7 +210,7 @@ def test_query_that_is_no_mapping(make: Make, value: Any) -> None:
 
 @pytest.mark.parametrize("value", [(250, 60), 5, "250/min", [(250, 60.0)]], ids=repr)
 def test_rate_limit_of_another_type(make: Make, value: Any) -> None:
-    """A rate limit that is no `RateLimit` is refused by name, for a client and for a copy."""
+    """A rate limit that is not a `RateLimit` is refused by name, for a client and for a copy."""
     for configure in (partial(make, "t"), make("t").copy):
         with pytest.raises(TypeError, match="rate_limit must be a RateLimit or None, got"):
             configure(rate_limit=value)

@@ -30,7 +30,7 @@ def test_simulator_is_not_for_everybody() -> None:
     assert in_new_process(code) == "False"
 
 
-def test_unknown_name_is_no_attribute() -> None:
-    """A name that there is not is an `AttributeError`, as of any module."""
+def test_unknown_name_is_an_attribute_error() -> None:
+    """A name that the package does not have is an `AttributeError`, as of any module."""
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = gradient_async.nothing

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from gradient_async import (
     APIResponseValidationError,
-    AsyncGradient,
     IncompleteListingError,
     InternalServerError,
 )
@@ -588,8 +587,8 @@ class TestOverSockets:
         assert [backup.id for backup in result.backups] == list(range(1, 204))
 
     @pytest.mark.parametrize("key", ["abc", "", "1_0", "-1", "9" * 21, "9" * 5000])
-    async def test_policy_under_a_key_that_is_no_id(self, key: str) -> None:
-        """It is an error of the answer, and names the place."""
+    async def test_policy_under_an_invalid_id(self, key: str) -> None:
+        """A key that is not a Droplet ID is an error of the answer that names the place."""
         body = json.dumps({"policies": {key: {"droplet_id": 1}}, "meta": {"total": 1}}).encode()
         with Simulator(Fleet.uniform(3, backups=0)) as simulator:
             simulator.faults.add(Fault.body(body), path="/policies$", times=None)
@@ -611,10 +610,3 @@ def page_body(ids: Sequence[int], total: int | None, *, has_next: bool = False) 
     meta = "" if total is None else f'"total":{total}'
     links = '"pages":{"next":"https://api/next"}' if has_next else ""
     return Fault.body(f'{{"backups":[{backups}],"links":{{{links}}},"meta":{{{meta}}}}}'.encode())
-
-
-def test_the_client_is_typed() -> None:
-    """The listings are iterators of the classes that the API's objects become."""
-    client = AsyncGradient("token", base_url="http://127.0.0.1:9")
-    assert isinstance(client.gpu_droplets.backups.iter_backups(1), Listing)
-    assert isinstance(client.gpu_droplets.backups.iter_policies(), Listing)

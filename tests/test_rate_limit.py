@@ -36,8 +36,8 @@ from gradient_async._schedule import Schedule
     ],
     ids=repr,
 )
-def test_windows_that_are_none(windows: Any, error: type[Exception]) -> None:
-    """A window is a whole number of requests and a finite number of seconds; neither is rounded."""
+def test_invalid_windows(windows: Any, error: type[Exception]) -> None:
+    """Windows other than a whole number of requests in a finite number of seconds are refused."""
     with pytest.raises(error, match=r"^windows must be pairs of"):
         RateLimit(windows)
 

@@ -122,10 +122,10 @@ async def test_raw_answer_that_is_not_what_was_promised(
     assert caught.value.droplet_id == droplet_id
 
 
-async def test_raw_answer_that_is_no_json(
+async def test_raw_answer_with_invalid_json(
     client: AnyClient, simulator: Simulator, droplet_id: int
 ) -> None:
-    """`json` raises a ValueError, as that of other clients does, and the text can be read."""
+    """`json` raises a `ValueError` for a body that is not JSON, and its text can be read."""
     simulator.faults.add(Fault.body(b"<html>\xff"))
     response = await raw(client, "list", droplet_id)
     assert response.text == "<html>\N{REPLACEMENT CHARACTER}"

@@ -140,7 +140,7 @@ def test_time_with_another_offset_is_kept() -> None:
     """A time keeps its offset on the way to JSON and back."""
     eastern = timezone(timedelta(hours=-5))
     window = DropletNextBackupWindow(start=MOMENT.astimezone(eastern))
-    [start] = (json.loads(window.to_json())["start"],)
+    start = json.loads(window.to_json())["start"]
     assert datetime.fromisoformat(start) == MOMENT
     assert start.endswith("-05:00")
 

@@ -57,7 +57,7 @@ class Finished:
         return [json.loads(line) for line in self.out.splitlines()]
 
     def told(self) -> str:
-        """Give the one line on stderr, which is no traceback and has no control characters."""
+        """Give the one line on stderr, which is not a traceback and has no control characters."""
         [line] = self.err.splitlines()
         assert not CONTROL.search(line)
         return line

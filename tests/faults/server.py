@@ -42,7 +42,7 @@ def fleet() -> Fleet:
 
 
 def _changed(**changes: Any) -> Action:
-    """Answer as usual but for the content type or the headers."""
+    """Answer as usual but for the body, the content type or the headers."""
 
     async def act(exchange: OpenExchange) -> web.StreamResponse:
         headers = changes.get("headers")

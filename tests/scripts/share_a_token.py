@@ -29,5 +29,8 @@ if __name__ == "__main__":
     kind, limit, seconds, *droplets = sys.argv[1:]
     windows = RateLimit(((int(limit), float(seconds)),))
     numbers = [int(droplet) for droplet in droplets]
-    answered = asyncio.run(ask(windows, numbers)) if kind == "async" else 0
-    print(answered or ask_blocking(windows, numbers), "answered")
+    if kind == "async":
+        answered = asyncio.run(ask(windows, numbers))
+    else:
+        answered = ask_blocking(windows, numbers)
+    print(answered, "answered")

@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 from asgiref.sync import sync_to_async
 
-from gradient_async import APIConnectionError, Gradient, NotFoundError
+from gradient_async import APIConnectionError, AuthenticationError, Gradient, NotFoundError
 from gradient_async.testing import Fault, Fleet, Simulator
 
 from .helpers import Clients
@@ -177,7 +177,7 @@ def test_traceback_of_a_closed_client(client: Gradient, droplet_id: int) -> None
 def test_traceback_of_an_iteration(client: Gradient, simulator: Simulator) -> None:
     """The traceback of an iteration shows the loop, and nothing of asgiref."""
     simulator.faults.add(Fault.status(401), times=None)
-    with pytest.raises(Exception, match="401") as caught:
+    with pytest.raises(AuthenticationError) as caught:
         for _ in client.gpu_droplets.backups.list_many([1, 2, 3]):
             pass
     names = modules(caught.value.__traceback__)

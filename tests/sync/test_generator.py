@@ -394,7 +394,7 @@ def test_differences(package: Path, wanted: dict[str, str]) -> None:
 
 
 def test_what_ruff_refuses() -> None:
-    """Text that is no Python is an error with what ruff says."""
+    """Text that is not Python is an error with what ruff says."""
     with pytest.raises(GenerationError, match="ruff cannot format"):
         _generate.formatted("def f(:\n")
 

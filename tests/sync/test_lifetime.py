@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from gradient_async import Gradient
+from gradient_async import Gradient, NotFoundError
 from gradient_async.testing import Fault, Fleet, Simulator
 
 from .helpers import Scripts, ended_well, loop_threads, open_files, until
@@ -136,7 +136,7 @@ def test_resource_keeps_the_client(simulator: Simulator, droplet_id: int) -> Non
 def test_dropped_after_an_error(simulator: Simulator) -> None:
     """A client that is dropped after a failed call ends, once garbage is collected."""
     client = Gradient(simulator.token, base_url=simulator.url)
-    with pytest.raises(Exception, match="404"):
+    with pytest.raises(NotFoundError):
         client.gpu_droplets.backups.list(404)
     del client
     gc.collect()

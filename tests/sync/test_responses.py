@@ -13,6 +13,7 @@ from gradient_async import (
     APIResponseValidationError,
     APITimeoutError,
     Gradient,
+    NotFoundError,
     StreamedResponse,
 )
 from gradient_async.testing import Fault, Fleet, Simulator
@@ -197,7 +198,7 @@ def test_wrong_body(client: Gradient, simulator: Simulator, droplet_id: int) -> 
 def test_error_instead_of_a_stream(client: Gradient, simulator: Simulator) -> None:
     """An answer that is an error is raised on entering, and nothing is held."""
     manager = client.gpu_droplets.backups.with_streaming_response.list(404)
-    with pytest.raises(Exception, match="404"):
+    with pytest.raises(NotFoundError):
         manager.__enter__()
     simulator.wait_for_sync(lambda simulator: simulator.in_flight == 0)
 

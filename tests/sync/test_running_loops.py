@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 
-from gradient_async import BlockingCallWarning, Gradient
+from gradient_async import APIConnectionError, BlockingCallWarning, Gradient
 from gradient_async.testing import Fault, Fleet, Simulator
 
 from .helpers import Call, Clients, loop_threads
@@ -113,7 +113,9 @@ async def test_closed_meanwhile(client: Gradient, simulator: Simulator, droplet_
     closing = Call(close)
     with (
         pytest.warns(BlockingCallWarning),
-        pytest.raises(Exception, match="the client was closed while the request was under way"),
+        pytest.raises(
+            APIConnectionError, match="the client was closed while the request was under way"
+        ),
     ):
         client.gpu_droplets.backups.list(droplet_id)
     closing.result()

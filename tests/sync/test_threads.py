@@ -43,10 +43,10 @@ def test_connections_are_bounded(
     assert simulator.max_in_flight == simulator.connections == 100
 
 
-def test_thousand_calls_one_connection(
+def test_calls_in_a_row_use_one_connection(
     client: Gradient, simulator: Simulator, droplet_id: int
 ) -> None:
-    """Calls one after the other use one connection."""
+    """Two hundred calls, one after the other, use one connection."""
     for _ in range(200):
         client.gpu_droplets.backups.list(droplet_id)
     assert (simulator.received, simulator.connections) == (200, 1)
