@@ -139,7 +139,7 @@ def test_a_part_of_the_account(audit: Audit) -> None:
 
 
 async def test_an_account_without_droplets() -> None:
-    """There is nothing to judge, and that is told as well."""
+    """An audit of an account without Droplets has none, and progress tells a total of 0."""
     totals: list[int] = []
     with Simulator(Fleet()) as simulator:
         async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
@@ -150,7 +150,7 @@ async def test_an_account_without_droplets() -> None:
 @BOTH
 @pytest.mark.parametrize("named", [True, False], ids=["named", "account"])
 def test_options_of_an_audit(audit: Audit, *, named: bool) -> None:
-    """They hold for Droplets that are named and for those of the account."""
+    """Options of an audit hold for named Droplets and for those of the account."""
     account = Fleet.generate(12)
     totals: list[int] = []
     results: list[DropletBackups] = []
@@ -177,7 +177,7 @@ def test_options_of_an_audit(audit: Audit, *, named: bool) -> None:
 @BOTH
 @pytest.mark.parametrize("named", [True, False], ids=["named", "account"])
 def test_droplets_that_a_deadline_leaves(audit: Audit, *, named: bool) -> None:
-    """Those that were not reached in time are errors that say so; the others are judged, now."""
+    """Droplets that a deadline leaves are errors that name it; the others are judged."""
     account = Fleet.generate(12)
     with Simulator(account, limits=[(5, 3600.0)]) as simulator:
         fleet = audit(
@@ -196,7 +196,7 @@ def test_droplets_that_a_deadline_leaves(audit: Audit, *, named: bool) -> None:
 @BOTH
 @pytest.mark.parametrize("named", [True, False], ids=["named", "account"])
 def test_policies_that_would_come_after_the_deadline(audit: Audit, *, named: bool) -> None:
-    """They are not waited for: without them nothing can be judged."""
+    """An audit whose policies would come after the deadline is an error at once."""
     account = Fleet.generate(12)
     with Simulator(account, limits=[(5, 30.0)]) as simulator:
         with Gradient(simulator.token, base_url=simulator.url) as client:
@@ -229,7 +229,7 @@ async def test_account_of_chosen_droplets(simulator: Simulator) -> None:
 
 @BOTH
 def test_one_or_two_droplets_cost_two_requests_each(audit: Audit) -> None:
-    """However large the account is; one that does not exist is an error of its own."""
+    """One or two named Droplets cost two requests each, however large the account is."""
     account = Fleet.generate(300)
     one, two, *_ = gpus(account)
     with Simulator(account) as simulator:

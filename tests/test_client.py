@@ -173,7 +173,7 @@ async def test_headers_that_cannot_be_sent(
     error: type[Exception],
     problem: str,
 ) -> None:
-    """They are refused by name where they are given; nothing is sent, no place is taken."""
+    """A header that cannot be sent is refused by name where it is given, and nothing is sent."""
     client = make_client()
     with pytest.raises(error, match=f"extra_headers.*{problem}"):
         await client.backups.list(droplet_id, extra_headers=headers)
@@ -186,7 +186,7 @@ async def test_headers_that_cannot_be_sent(
 async def test_headers_that_can_be_sent(
     client: AnyClient, simulator: Simulator, droplet_id: int
 ) -> None:
-    """Every other name and text is sent as it is."""
+    """Any valid name and text of a header is sent as it is."""
     headers = {"x!#$%&'*+-.^_`|~": "a\tb", "X-Empty": "", "X-Text": "\u00e4 \u20ac"}
     await client.backups.list(droplet_id, extra_headers=headers)
     await client.backups.list(droplet_id, extra_headers={})
@@ -210,7 +210,7 @@ async def test_query_of_client_and_call(
 async def test_query_of_the_client_alone(
     make_client: MakeClient, simulator: Simulator, droplet_id: int
 ) -> None:
-    """It is sent with every call, whatever the method's own query is."""
+    """The client's query is sent with every call, whatever the method's own query is."""
     client = make_client(default_query={"team": "a"})
     await client.backups.list(droplet_id, per_page=5)
     await client.backups.retrieve_policy(droplet_id)
@@ -221,7 +221,7 @@ async def test_query_of_the_client_alone(
 async def test_query_of_the_call_alone(
     client: AnyClient, simulator: Simulator, droplet_id: int
 ) -> None:
-    """It is sent with that call, and with none after it."""
+    """The query of a call is sent with that call, and with none after it."""
     await client.backups.list(droplet_id, per_page=5, extra_query={"team": True})
     await client.backups.list(droplet_id, page=1, per_page=5)
     sent = [dict(request.query) for request in simulator.requests]
@@ -231,7 +231,7 @@ async def test_query_of_the_call_alone(
 async def test_queries_that_are_equal_and_not_the_same(
     async_client: AsyncGradient, simulator: Simulator
 ) -> None:
-    """Each is sent as it is given, whatever was sent before."""
+    """Equal query values of different types are each sent as they are given."""
     names: list[Any] = ["1", 1, True, 1.0]
     for name in names:
         await async_client.gpu_droplets.list(name=name)
@@ -426,7 +426,7 @@ async def test_final_statuses_are_not_retried(
     status: int,
     kind: type[errors.APIStatusError],
 ) -> None:
-    """What comes out the same each time is asked once."""
+    """A status that would come out the same each time is asked for once."""
     simulator.faults.add(Fault.status(status, headers=AT_ONCE))
     with pytest.raises(kind) as caught:
         await client.backups.list(droplet_id)

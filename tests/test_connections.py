@@ -107,7 +107,7 @@ async def test_own_session_that_was_closed(simulator: Simulator) -> None:
 async def test_own_session_whose_kept_connection_ends(
     simulator: Simulator, droplet_id: int
 ) -> None:
-    """There aiohttp repeats the request by itself, and it is not repeated once more."""
+    """In a user's session aiohttp repeats a request by itself, and it is not repeated again."""
     async with aiohttp.ClientSession() as session:
         client = client_of(simulator, session=session, max_retries=0)
         await client.gpu_droplets.backups.list(droplet_id)
@@ -248,7 +248,7 @@ async def test_cancelled_while_waiting_for_a_connection(
 async def test_a_middleware_may_ask_the_client_itself(
     simulator: Simulator, droplet_id: int
 ) -> None:
-    """Both requests are of one task: it can still be cancelled, and the client closed."""
+    """A task whose middleware asks the same client can be cancelled, and the client closed."""
     asked = list[int]()
 
     async def ask_first(

@@ -57,7 +57,7 @@ def waiting(deadlines: Deadlines, *seconds: float | None) -> Iterator[asyncio.Ta
 
 
 async def test_what_waits_beyond_its_deadline_times_out(deadlines: Deadlines, clock: Clock) -> None:
-    """Each ends at its own time, whatever the order in which they came; one without one waits."""
+    """Tasks time out at their own deadlines, in any order; one without a deadline waits on."""
     first, second, third, never = waiting(deadlines, 3.0, 1.0, 2.0, None)
     await clock.move(0.9)
     ended = [{task for task in (first, second, third, never) if task.done()}]
@@ -70,7 +70,7 @@ async def test_what_waits_beyond_its_deadline_times_out(deadlines: Deadlines, cl
 
 
 async def test_what_ends_in_time_is_left_alone(deadlines: Deadlines, clock: Clock) -> None:
-    """After the block its time can pass: the task is not cancelled."""
+    """A task that left its block in time is not cancelled when the deadline passes."""
     with deadlines.after(1.0):
         await asyncio.sleep(0)
     await clock.move(2.0)
@@ -97,7 +97,7 @@ async def test_one_timer_does_for_all(
 
 
 async def test_the_timer_goes_on_to_the_next(deadlines: Deadlines, clock: Clock) -> None:
-    """It may ring for one that has ended: those who still wait are kept to their time."""
+    """A timer that rings for a block that has ended is set again for those who still wait."""
     with deadlines.after(1.0):
         pass
     (task,) = waiting(deadlines, 2.0)
@@ -110,7 +110,7 @@ async def test_the_timer_goes_on_to_the_next(deadlines: Deadlines, clock: Clock)
 async def test_a_deadline_that_has_passed_lets_nobody_wait(
     deadlines: Deadlines, clock: Clock
 ) -> None:
-    """What is done between two blocks takes of the time, but is not ended by it."""
+    """Entering a block whose deadline has passed since an earlier block times out at once."""
     deadline = deadlines.after(1.0)
     with deadline:
         await asyncio.sleep(0)
@@ -134,7 +134,7 @@ async def test_others_who_cancel_are_heard(deadlines: Deadlines, clock: Clock) -
 async def test_what_fails_as_its_deadline_passes_keeps_its_error(
     deadlines: Deadlines, clock: Clock
 ) -> None:
-    """An error of what was awaited is more than that it came late, and the task goes on."""
+    """An error that is raised as the deadline passes is kept, and the task is not cancelled."""
 
     async def fail() -> None:
         with deadlines.after(1.0):
@@ -157,7 +157,7 @@ async def test_what_fails_as_its_deadline_passes_keeps_its_error(
 
 
 async def test_an_outer_timeout_goes_first(deadlines: Deadlines, clock: Clock) -> None:
-    """`asyncio.timeout` around it ends what is awaited as its own, and the deadline is none."""
+    """An `asyncio.timeout` around a deadline that ends first is what times out."""
     outer = asyncio.timeout_at(clock.now + 1.0)
 
     async def within() -> None:
@@ -174,7 +174,7 @@ async def test_an_outer_timeout_goes_first(deadlines: Deadlines, clock: Clock) -
 async def test_a_closed_one_still_rings_for_those_who_wait(
     deadlines: Deadlines, clock: Clock
 ) -> None:
-    """Without them nothing of it is left on the loop."""
+    """Closed deadlines still time out who waits, and leave no timer when nobody does."""
     (task,) = waiting(deadlines, 1.0)
     await asyncio.sleep(0)
     deadlines.close()
@@ -194,7 +194,7 @@ def scheduled() -> int:
 
 
 async def test_a_timer_keeps_nobody_alive(clock: Clock) -> None:
-    """What waits for a time that is far away goes with whoever has it."""
+    """A timer that is set does not keep its deadlines from being collected."""
     deadlines = Deadlines()
     with deadlines.after(1000.0):
         gone = weakref.ref(deadlines)
@@ -207,7 +207,7 @@ async def test_a_timer_keeps_nobody_alive(clock: Clock) -> None:
 async def test_an_interrupted_ring_is_not_the_last(
     deadlines: Deadlines, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ctrl-C may come in the middle of it: the others are kept to their time all the same."""
+    """A signal that interrupts the timer does not keep the others from their deadlines."""
     first, second = waiting(deadlines, 1.0, 2.0)
     await asyncio.sleep(0)
     interrupted = ZeroDivisionError("as a signal handler may raise")

@@ -53,13 +53,13 @@ def test_the_library_imports_what_it_declares() -> None:
 
 
 def test_the_command_imports_what_its_extras_declare() -> None:
-    """Beside what the library needs anyway."""
+    """Beyond what the library imports, the command imports exactly what its extras declare."""
     extras = project()["optional-dependencies"]
     assert imports(PROGRAM) - imports(LIBRARY) == names(extras["cli"] + extras["speed"])
 
 
 def test_the_plugin_needs_what_loads_it() -> None:
-    """Only pytest ever loads the fixtures, so that nothing has to declare it."""
+    """The pytest plugin imports nothing beyond the library but pytest, which loads it."""
     assert imports([PLUGIN]) == {"pytest"}
 
 

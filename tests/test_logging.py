@@ -51,7 +51,7 @@ async def test_each_answer(
 async def test_an_answer_that_is_streamed(
     async_client: AsyncGradient, droplet_id: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It is told once its headers have come."""
+    """A streamed answer is logged once its headers have come."""
     caplog.set_level(logging.DEBUG, "gradient_async")
     backups = async_client.gpu_droplets.backups
     async with backups.with_streaming_response.list(droplet_id):

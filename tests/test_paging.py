@@ -170,13 +170,13 @@ class TestPagePlan:
     def test_a_total_that_is_missing_or_too_low_hides_nothing(
         self, count: int, total: int | None
     ) -> None:
-        """Pages are read until one is not full."""
+        """With a missing or too low total, pages are read until one is not full."""
         server = Server(list(range(count)), total=lambda count: total and min(total, count))
         assert read(server, PagePlan(2))[0] == set(range(count))
 
     @pytest.mark.parametrize("count", range(1, 12))
     def test_a_server_that_caps_the_page_size_is_read_whole(self, count: int) -> None:
-        """What the first page shows tells how many pages there are."""
+        """The size of the first page tells how many there are where the server caps it."""
         server = Server(list(range(count)), per_page=3)
         assert read(server, PagePlan(200)) == (set(range(count)), True)
         assert len(server.asked) == -(-count // 3)
@@ -190,7 +190,7 @@ class TestPagePlan:
 
     @pytest.mark.parametrize(("total", "last"), [(0, 1), (1, 1), (2, 1), (3, 2), (5, 3)])
     def test_the_total_tells_the_last_page(self, total: int, last: int) -> None:
-        """After the first page it is known how many there are, the last one being full or not."""
+        """The first page tells how many pages there are, the last one being full or not."""
         plan = PagePlan(2)
         plan.add(range(min(total, 2)), total, has_next=False)
         assert (plan.read, plan.last) == (1, last)
@@ -321,7 +321,7 @@ class TestListing:
             assert pages.cancelled == [5]
 
     async def test_errors_of_pages_that_nobody_reads_are_not_logged(self) -> None:
-        """A page that failed after an earlier one did is forgotten."""
+        """The error of a page behind one that failed is forgotten, and not logged."""
         async with nothing_left():
             pages = SlowPages(5)
             reading = asyncio.create_task(collect(listing_of(pages.fetch)))
@@ -395,7 +395,7 @@ class TestListing:
         assert sorted(pages.cancelled) == [2, 3, 4]
 
     async def test_the_error_of_an_incomplete_listing_names_both_numbers(self) -> None:
-        """Raised after the last item, which is still given."""
+        """An incomplete listing ends, after its last item, in an error with both numbers."""
         items: list[int] = []
 
         async def fetch(number: int) -> Page[int]:
@@ -460,7 +460,7 @@ class TestOverSockets:
         assert len(large.requests) == 3
 
     async def test_an_empty_listing_is_one_request(self, large: Simulator) -> None:
-        """A Droplet without backups gives nothing."""
+        """A Droplet without backups takes one request and gives nothing."""
         async with far_client(large) as client:
             *_, empty = large.fleet.droplets
             assert [b async for b in client.gpu_droplets.backups.iter_backups(empty)] == []
@@ -514,7 +514,7 @@ class TestOverSockets:
     async def test_without_a_total_pages_are_read_to_the_first_short_one(
         self, large: Simulator
     ) -> None:
-        """No ``meta.total`` is no error."""
+        """Without ``meta.total`` pages are read up to the first short one."""
         large.faults.add(page_body([1, 2], total=None), path="/backups$", times=None)
         async with far_client(large) as client:
             got = [b.id async for b in client.gpu_droplets.backups.iter_backups(only(large))]
@@ -566,7 +566,7 @@ class TestOverSockets:
         assert simulator.received == 6
 
     async def test_the_same_backup_twice_on_a_page(self) -> None:
-        """It is not counted twice: one of the total is missing, whichever way is taken."""
+        """A backup that is twice on a page counts once: one of the total is missing."""
         with Simulator(Fleet.uniform(1, backups=0)) as simulator:
             simulator.faults.add(page_body([1, 1], total=2), path="/backups$", times=None)
             async with far_client(simulator) as client:
@@ -577,7 +577,7 @@ class TestOverSockets:
         assert isinstance(result.error, IncompleteListingError)
 
     async def test_an_order_of_the_api_is_not_relied_on(self) -> None:
-        """All backups of a Droplet come oldest first, whatever the order of its pages is."""
+        """Backups are oldest first, whatever the order of the pages."""
         with Simulator(Fleet.uniform(1, backups=0)) as simulator:
             simulator.faults.add(page_body(range(200, 0, -1), 203), query={"page": 1}, times=None)
             simulator.faults.add(page_body([202, 203, 201], 203), query={"page": 2}, times=None)

@@ -84,7 +84,7 @@ async def test_what_a_raw_answer_tells(
 async def test_fields_that_no_class_knows(
     client: AnyClient, simulator: Simulator, droplet_id: int
 ) -> None:
-    """Who wants a field that is new takes it from the raw answer."""
+    """The raw answer has fields that no class knows."""
     simulator.faults.add(Fault.body(b'{"policy": {"droplet_id": 7, "colour": "blue"}}'))
     response = await raw(client, "retrieve_policy", droplet_id)
     assert response.json()["policy"]["colour"] == "blue"
@@ -113,7 +113,7 @@ async def test_copies_of_a_raw_answer(
 async def test_raw_answer_that_is_not_what_was_promised(
     client: AnyClient, simulator: Simulator, droplet_id: int, body: bytes
 ) -> None:
-    """It is given as it came; `parse` says what is wrong with it."""
+    """A raw answer of another shape is given as it came, and `parse` raises what is wrong."""
     simulator.faults.add(Fault.body(body))
     response = await raw(client, "list", droplet_id)
     assert response.content == body
@@ -194,7 +194,7 @@ async def test_headers_come_before_the_body(
 
 
 async def test_pieces(async_client: AsyncGradient, droplet_id: int) -> None:
-    """The pieces joined are the body."""
+    """The pieces of a streamed answer, joined, are its body."""
     backups = async_client.gpu_droplets.backups
     async with backups.with_streaming_response.list(droplet_id) as response:
         content = b"".join([piece async for piece in response.iter_bytes()])
@@ -221,7 +221,7 @@ READS: dict[str, Read] = {
 async def test_body_that_breaks_off(
     async_client: AsyncGradient, simulator: Simulator, droplet_id: int, read: Read, fault: Fault
 ) -> None:
-    """It ends in an error of the package, however it is read, and the connection is given back."""
+    """A body that breaks off is an error of the package, and its connection is given back."""
     simulator.faults.add(fault)
     backups = async_client.gpu_droplets.backups
     async with backups.with_streaming_response.list(droplet_id) as response:
@@ -236,7 +236,7 @@ async def test_body_that_breaks_off(
 async def test_body_that_stalls(
     async_client: AsyncGradient, simulator: Simulator, droplet_id: int, read: Read
 ) -> None:
-    """It ends in a timeout, however it is read."""
+    """A body that stalls ends in a timeout, however it is read."""
     simulator.faults.add(Fault.hold("body"))
     streaming = async_client.gpu_droplets.backups.with_streaming_response
     async with streaming.list(droplet_id, timeout=0.5) as response:
@@ -248,7 +248,7 @@ async def test_body_that_stalls(
 async def test_left_with_a_part_unread(
     async_client: AsyncGradient, simulator: Simulator, droplet_id: int
 ) -> None:
-    """A body that nobody reads costs its connection, and no other."""
+    """A streamed answer that is left with a part unread costs its connection, and no other."""
     simulator.faults.add(Fault.hold("body"))
     backups = async_client.gpu_droplets.backups
     async with backups.with_streaming_response.list(droplet_id):
@@ -291,7 +291,7 @@ async def test_reading_after_pieces(
     read: Read,
     whole: bool,
 ) -> None:
-    """What was given in pieces is not kept: whatever reads it again says so."""
+    """Reading a body again that was given in pieces is an error that says so."""
     if fault:
         simulator.faults.add(fault)
     streaming = async_client.gpu_droplets.backups.with_streaming_response
@@ -313,7 +313,7 @@ async def test_reading_after_the_block(
     fault: Fault | None,
     read: Read,
 ) -> None:
-    """The body is there inside the block only, also when it came with the headers."""
+    """A streamed body can be read inside its block only, also when it came with the headers."""
     streaming = async_client.gpu_droplets.backups.with_streaming_response
     if fault:
         simulator.faults.add(fault, times=2)

@@ -29,7 +29,7 @@ async def waiting(slots: Slots, order: list[int], number: int) -> asyncio.Task[N
 
 
 def test_places_are_taken_at_once_while_there_are_any() -> None:
-    """As many as there are, and one more for each that is given back."""
+    """There are as many places as given, and one more for each that is given back."""
     slots = Slots(2)
     assert [slots.take_at_once() for _ in range(3)] == [True, True, False]
     slots.give_back()
@@ -61,7 +61,7 @@ async def test_places_are_given_on_in_the_order_in_which_they_were_asked_for() -
 
 
 async def test_who_gives_up_leaves_the_queue() -> None:
-    """The place goes to the next; with nobody left it is free."""
+    """The place of a task that gives up goes to the next, or is free where nobody waits."""
     slots, order = Slots(1), list[int]()
     await slots.take()
     first, second = [await waiting(slots, order, number) for number in range(2)]
@@ -75,7 +75,7 @@ async def test_who_gives_up_leaves_the_queue() -> None:
 
 @pytest.mark.parametrize("others", [0, 1])
 async def test_a_place_given_in_the_moment_of_a_cancellation_is_not_lost(others: int) -> None:
-    """It is given on, whichever of the two comes first."""
+    """A place given to a task that is being cancelled goes on to the next one."""
     for cancelled_first in (True, False):
         slots, order = Slots(1), list[int]()
         await slots.take()

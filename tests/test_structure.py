@@ -249,7 +249,7 @@ def test_null_is_an_empty_collection(cls: type[Model], content: bytes, empty: st
 
 
 def test_a_byte_order_mark_is_skipped() -> None:
-    """Some proxies put one before the text; what follows is the answer."""
+    """A byte order mark before the JSON is skipped."""
     assert decode_any(b"\xef\xbb\xbf{}") == {}
     assert the_backup(b"\xef\xbb\xbf" + listing()) == the_backup(listing())
 
@@ -309,7 +309,7 @@ def test_other_ways_to_write_a_time_are_read(text: str, moment: datetime) -> Non
 @example("2026-09-01t10:30:00z")
 @example("2026-09-01T10:30:00.1234567Z")
 def test_both_ways_read_the_same_time(text: str) -> None:
-    """Also a time that only the lenient way has to read is what the fast way would have read."""
+    """A time that only the lenient way has to read is what the fast way would have read."""
     fast = the_backup(listing(created_at=text)).created_at
     [slow] = datetimes(lenient(BackupListResponse, listing(created_at=text)).to_dict())
     assert (fast, fast.utcoffset()) == (slow, slow.utcoffset())
@@ -450,7 +450,7 @@ def test_open_enumerations_are_kept_by_the_lenient_way(value: str | None) -> Non
 
 @pytest.mark.parametrize("value", [7, True, [], {}], ids=repr)
 def test_open_enumerations_are_strings(value: Any) -> None:
-    """Anything else is refused, and the failure names the place."""
+    """An open enumeration that is not a string is refused, and the failure names the place."""
     with pytest.raises(DecodeFailure, match="expected a string, got") as caught:
         decode(
             BackupRetrievePolicyResponse,
@@ -473,7 +473,7 @@ def test_nesting_is_bounded_wherever_it_is() -> None:
 
 
 def test_a_missing_field_is_named() -> None:
-    """The failure says what is wrong, and where."""
+    """A missing field is refused with what is wrong, and where."""
     with pytest.raises(DecodeFailure, match=r"^required field missing$") as caught:
         decode(BackupListResponse, b"{}")
     assert caught.value.path == "$.meta"

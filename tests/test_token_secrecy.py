@@ -124,7 +124,7 @@ def client_of(kind: Kind, **options: Any) -> AnyClient:
 
 @pytest.mark.parametrize("name", FAULTS)
 async def test_no_error_shows_the_token(kind: Kind, simulator: Simulator, name: str) -> None:
-    """Neither an error nor its traceback with locals has it, though the answer may send it back."""
+    """No error or traceback with locals has the token, though the answer sends it back."""
     fault, options = FAULTS[name]
     simulator.faults.add(fault, times=None)
     async with client_of(kind, base_url=simulator.url, max_retries=0, **options) as client:
@@ -171,7 +171,7 @@ async def test_no_cancelled_request_shows_the_token(simulator: Simulator) -> Non
 async def test_no_logger_says_the_token(
     kind: Kind, simulator: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With each callback of the loop logged, neither asyncio nor aiohttp says it."""
+    """With each callback of the loop logged, neither asyncio nor aiohttp logs the token."""
     asyncio.get_running_loop().slow_callback_duration = 0.0
     async with client_of(kind, base_url=simulator.url) as client:
         page = await client.backups.list(next(iter(simulator.fleet.droplets)))
@@ -180,7 +180,7 @@ async def test_no_logger_says_the_token(
 
 
 async def test_no_object_shows_the_token(kind: Kind) -> None:
-    """While a request is under way, no object of ours or of aiohttp has it in its repr."""
+    """While a request is under way, no object of ours or of aiohttp has the token in its repr."""
     modules = ("gradient_async", "aiohttp", "yarl", "asyncio", "_asyncio")
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
@@ -236,7 +236,7 @@ async def test_no_redirect_takes_the_token_elsewhere(
 
 
 async def test_no_link_takes_the_token_elsewhere(kind: Kind) -> None:
-    """All pages are read, and none of them where the links of the answers lead."""
+    """All pages are read, and no request goes where the links of the answers lead."""
     fleet = Fleet.uniform(1, backups=450)
     droplet_id = next(iter(fleet.droplets))
     with (
@@ -310,7 +310,7 @@ async def test_no_proxy_sees_the_token(kind: Kind, monkeypatch: pytest.MonkeyPat
 def test_the_command_line_does_not_show_the_token(
     simulator: Simulator, tmp_path: Path, fault: str
 ) -> None:
-    """Not with ``--debug``, asyncio's debug mode and an answer that sends it back."""
+    """The command does not print the token, with --debug, debug mode and an answer that has it."""
     simulator.faults.add(FAULTS[fault][0], times=None)
     cli = Cli(simulator, tmp_path)
     ended = cli("backups", "1", "--debug", "--deadline", "1s", PYTHONASYNCIODEBUG="1")

@@ -121,7 +121,7 @@ def test_to_dict_keeps_every_value() -> None:
 
 
 def test_to_json_indents_unless_told_otherwise() -> None:
-    """Two spaces per level by default, any other number, or a single line."""
+    """`to_json` indents by two spaces, by another number, or writes a single line."""
     assert MetaProperties(3).to_json() == '{\n  "total": 3\n}'
     assert MetaProperties(3).to_json(indent=4) == '{\n    "total": 3\n}'
     assert MetaProperties(3).to_json(indent=None) == '{"total":3}'
@@ -183,7 +183,7 @@ def test_unknown_mode_is_refused(value: Any) -> None:
 
 
 def test_result_of_a_fan_out_can_be_written() -> None:
-    """The result for a Droplet is plain values too, as those of a single call are."""
+    """The result for a Droplet can be turned into plain values and into JSON."""
     result = DropletBackups(3, [BACKUP])
     assert result.to_dict()["backups"] == [BACKUP.to_dict()]
     assert json.loads(result.to_json()) == {

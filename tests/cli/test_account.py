@@ -42,7 +42,7 @@ def by_id(done: Finished) -> list[Any]:
 
 
 def test_tables_name_the_droplets(cli: Cli, simulator: Simulator) -> None:
-    """An operator knows names; the ID stays beside it."""
+    """Tables of an account show the name of each Droplet beside its ID."""
     for command in (("backups",), ("audit", "--all"), ("backups", "--rows", "backup")):
         table = cli(*command).out.partition("\n\n")[2] or cli(*command).out
         rows = [line.split()[:2] for line in table.splitlines()[2:]]
@@ -50,7 +50,7 @@ def test_tables_name_the_droplets(cli: Cli, simulator: Simulator) -> None:
 
 
 def test_machine_formats_have_ids_and_names(cli: Cli, simulator: Simulator) -> None:
-    """In each format under the same keys."""
+    """In jsonl and csv the ID and the name of each Droplet have the same two keys."""
     for command in (("backups",), ("audit",)):
         lines = cli(*command, "-f", "jsonl").lines
         assert {line["droplet_id"]: line["droplet_name"] for line in lines} == names(simulator)
@@ -59,14 +59,14 @@ def test_machine_formats_have_ids_and_names(cli: Cli, simulator: Simulator) -> N
 
 
 def test_droplets_by_id_have_no_name(cli: Cli, droplet_ids: list[int]) -> None:
-    """It would take one more request; the table leaves the column out."""
+    """Droplets that are named by ID have no name in jsonl, and tables have no column for it."""
     one = str(droplet_ids[0])
     assert cli("backups", one, "-f", "jsonl").lines[0]["droplet_name"] is None
     assert cli("backups", one).out.split()[:2] == ["droplet", "backup"]
 
 
 def test_the_plan_changes_the_requests_and_not_the_results(cli: Cli, simulator: Simulator) -> None:
-    """Joined, only those are asked about by themselves that the listings leave open."""
+    """Joined, only Droplets that the listings leave open are asked about; the results are equal."""
     exports = []
     for plan, expected in (
         ("joined", uncertain(simulator)),
@@ -80,7 +80,7 @@ def test_the_plan_changes_the_requests_and_not_the_results(cli: Cli, simulator: 
 
 
 def test_the_plan_changes_no_finding(cli: Cli, simulator: Simulator) -> None:
-    """Also where an image is missing, and where a Droplet cannot be asked about."""
+    """Either plan finds the same, also with a missing image and a Droplet that is refused."""
     first = next(iter(simulator.fleet.droplets.values()))
     simulator.fleet.hide(first.backups[0].id, "images")
     path = rf"/{first.id}/backups$"
@@ -98,7 +98,7 @@ def test_the_plan_changes_no_finding(cli: Cli, simulator: Simulator) -> None:
 def test_a_dry_run_tells_the_cost_and_does_nothing(
     cli: Cli, simulator: Simulator, command: str
 ) -> None:
-    """Droplets, images, requests and time by each plan, and which is taken; no file is written."""
+    """--dry-run prints the size of the account and the cost of each plan, and writes no file."""
     done = cli(command, "--dry-run", "-o", "out")
     assert done.code == 0
     heading, choice, _, titles, _, joined, each = done.out.splitlines()
@@ -106,16 +106,17 @@ def test_a_dry_run_tells_the_cost_and_does_nothing(
     assert choice.startswith("auto takes joined: ")
     assert titles.split() == ["plan", "requests", "at", "least", "chosen"]
     assert (joined.split()[0], joined.split()[-1]) == ("joined", "yes")
-    assert each.split() == ["per_droplet", "25", "0", "s", "no"]
+    # one for the Droplets, and one each, but two for the one with more than 200 backups
+    assert each.split() == ["per_droplet", str(1 + 24 + 1), "0", "s", "no"]
     assert not asked(simulator)
     assert len(simulator.requests) <= 3
     assert list(cli.directory.iterdir()) == []
 
 
 def test_a_dry_run_for_machines(cli: Cli, simulator: Simulator) -> None:
-    """Json is what `plan_fleet` gives; csv has a row for each plan."""
+    """A dry run in json is what `plan_fleet` gives, and in csv a row for each plan."""
     plan = json.loads(cli("backups", "--dry-run", "-f", "json").out)
-    assert (plan["droplets"], plan["per_droplet_requests"], plan["choice"]) == (24, 25, "joined")
+    assert (plan["droplets"], plan["per_droplet_requests"], plan["choice"]) == (24, 26, "joined")
     [line] = cli("backups", "--dry-run", "-f", "jsonl").lines
     assert line == plan
     rows = list(csv.DictReader(io.StringIO(cli("audit", "--dry-run", "-f", "csv").out)))
@@ -128,7 +129,7 @@ def test_a_dry_run_for_machines(cli: Cli, simulator: Simulator) -> None:
 
 
 def test_a_dry_run_where_only_one_plan_is_possible(cli: Cli, simulator: Simulator) -> None:
-    """What is not known of the other one is left empty, and the reason is told."""
+    """A dry run leaves the cost of an impossible plan empty and says why it is impossible."""
     simulator.fleet.images_include_backups = False
     done = cli("backups", "--dry-run")
     assert "auto takes per_droplet: the private images of the account show no backups" in done.out
@@ -136,7 +137,7 @@ def test_a_dry_run_where_only_one_plan_is_possible(cli: Cli, simulator: Simulato
 
 
 def test_a_part_of_the_account(cli: Cli, simulator: Simulator) -> None:
-    """By a tag, of whatever type; or those without GPUs."""
+    """--tag-name chooses Droplets of any type, and --type droplets those without GPUs."""
     simulator.fleet.add_droplet(SimulatedDroplet(7, "web-00", size=small(), tags=["env:prod"]))
     droplets = simulator.fleet.droplets.values()
     tagged = {droplet.id for droplet in droplets if "env:prod" in droplet.tags}
@@ -168,7 +169,7 @@ def cut_off(cli: Cli, lines: int) -> Path:
 def test_the_rest_of_an_export_is_asked_for_by_either_plan(
     cli: Cli, simulator: Simulator, plan: str
 ) -> None:
-    """Joining the account once more may take fewer requests; nothing is written twice."""
+    """A cut-off export is completed by the plan that is chosen, and has each Droplet once."""
     out = cut_off(cli, 4)
     finished = {json.loads(line)["droplet_id"] for line in out.read_text().splitlines()}
     done = cli("backups", "--resume", "out.jsonl", "--plan", plan)
@@ -185,7 +186,7 @@ def test_the_rest_of_an_export_is_asked_for_by_either_plan(
 def test_a_whole_export_takes_one_look_at_the_account(
     cli: Cli, simulator: Simulator, plan: str
 ) -> None:
-    """There might be a new Droplet; where there is none, no plan asks for more."""
+    """Resuming a whole export lists the Droplets once, by any plan, and asks for nothing else."""
     cut_off(cli, 24)
     assert cli("backups", "--resume", "out.jsonl", "--plan", plan).code == 0
     assert [request.path for request in simulator.requests] == ["/v2/droplets"]
@@ -195,7 +196,7 @@ def test_a_whole_export_takes_one_look_at_the_account(
 async def test_the_rest_lacks_what_has_no_result_yet(
     simulator: Simulator, droplet_ids: list[int], plan: Literal["joined", "per_droplet"]
 ) -> None:
-    """A Droplet is missing until its result was taken; one that is finished never is."""
+    """Of the rest, a Droplet is missing until its result is taken; a finished one never is."""
     finished, rest = droplet_ids[:20], set(droplet_ids[20:])
     async with AsyncGradient(access_token=simulator.token, base_url=simulator.url) as client:
         results = await rest_of(client, (), Account(plan=plan), 5, finished)
@@ -208,7 +209,7 @@ async def test_the_rest_lacks_what_has_no_result_yet(
 
 
 def test_an_interrupted_join_names_what_is_known(cli: Cli, simulator: Simulator) -> None:
-    """As long as the images are read no Droplet is finished, and no file is left."""
+    """A join interrupted among its images names all Droplets as missing, and leaves no file."""
     simulator.faults.add(Fault.hold(), path="/v2/images$", after=1, times=None)
     with cli.start("backups", "--plan", "joined", "-f", "json", "-o", "out") as process:
         simulator.wait_for_sync(held=1)
@@ -222,7 +223,7 @@ def test_an_interrupted_join_names_what_is_known(cli: Cli, simulator: Simulator)
 
 
 def test_a_deadline_before_anything_is_known(cli: Cli, simulator: Simulator) -> None:
-    """Then there are no Droplets to be named."""
+    """A deadline that passes before the Droplets are known is code 3 and names none of them."""
     simulator.faults.add(Fault.hold(), path="/v2/droplets$", times=None)
     done = cli("backups", "--deadline", "1s")
     assert (done.code, done.out) == (3, "")
@@ -233,7 +234,7 @@ def test_a_deadline_before_anything_is_known(cli: Cli, simulator: Simulator) -> 
 def test_an_interrupted_resume_names_the_rest(
     cli: Cli, simulator: Simulator, other: tuple[str, ...]
 ) -> None:
-    """The file has what it had, which is not named; it can be gone on with, in the same way."""
+    """An interrupted resume names what is left, keeps the file, and can be repeated as it says."""
     out = cut_off(cli, 4)
     before = out.read_bytes()
     finished = {json.loads(line)["droplet_id"] for line in before.splitlines()}
@@ -256,7 +257,7 @@ def test_an_interrupted_resume_names_the_rest(
 
 
 def test_a_run_is_continued_with_the_same_account(cli: Cli, simulator: Simulator) -> None:
-    """The options that say where it is are told again, the token itself never is."""
+    """The command to continue with has the base URL and token file of the run, never the token."""
     (cli.directory / "token").write_text(simulator.token)
     simulator.faults.add(Fault.hold(), path="/backups$", after=20, times=None)
     where = ("--base-url", simulator.url, "--token-file", "token")
@@ -271,7 +272,7 @@ def test_a_run_is_continued_with_the_same_account(cli: Cli, simulator: Simulator
 def test_the_join_is_no_use_for_the_rest_where_it_takes_more(
     cli: Cli, simulator: Simulator
 ) -> None:
-    """Four that are left are four requests; the listings would be more, so none is looked at."""
+    """Four Droplets that are left are asked about one by one, without a look at the listings."""
     out = cut_off(cli, 20)
     finished = {json.loads(line)["droplet_id"] for line in out.read_text().splitlines()}
     assert cli("backups", "--resume", "out.jsonl").code == 0

@@ -22,7 +22,7 @@ def protected(simulator: Simulator) -> str:
 
 
 def test_a_protected_fleet_is_code_0(cli: Cli, simulator: Simulator) -> None:
-    """The table has nothing to list, and says so by its figures; one Droplet takes two requests."""
+    """An audit of one protected Droplet takes two requests, prints figures, and exits with 0."""
     done = cli("audit", protected(simulator))
     assert (done.code, simulator.received) == (0, 2)
     counts, figures = done.out.splitlines()[:2]
@@ -32,7 +32,7 @@ def test_a_protected_fleet_is_code_0(cli: Cli, simulator: Simulator) -> None:
 
 
 def test_findings_are_code_1_and_the_worst_is_first(cli: Cli, simulator: Simulator) -> None:
-    """The table lists what is not well; csv and jsonl have every Droplet."""
+    """Findings exit with 1, and the table lists them by severity; jsonl has every Droplet."""
     done = cli("audit")
     assert done.code == 1
     table = done.out.partition("\n\n")[2].splitlines()[2:]
@@ -45,21 +45,21 @@ def test_findings_are_code_1_and_the_worst_is_first(cli: Cli, simulator: Simulat
 
 
 def test_the_policies_are_read_once(cli: Cli, simulator: Simulator) -> None:
-    """The join of the account takes those that the audit has read."""
+    """An audit that joins the account reads the policies once."""
     cli("audit", "--plan", "joined")
     paths = [request.path.rpartition("/")[2] for request in simulator.requests]
     assert paths.count("policies") == 1 < paths.count("images") + paths.count("droplets")
 
 
 def test_all_lists_those_that_are_well_too(cli: Cli, simulator: Simulator) -> None:
-    """For who wants to see what was looked at."""
+    """--all adds the Droplets without a finding to the table."""
     done = cli("audit", "--all")
     rows = done.out.partition("\n\n")[2].splitlines()[2:]
     assert len(rows) == len(simulator.fleet.droplets)
 
 
 def test_fail_on_chooses_what_counts(cli: Cli, simulator: Simulator) -> None:
-    """What does not count is still listed."""
+    """--fail-on chooses the findings that make the exit code 1; the others are still listed."""
     done = cli("audit", "--fail-on", "error,unknown_plan", "-f", "csv")
     assert done.code == 0
     findings = {row["finding"] for row in csv.DictReader(io.StringIO(done.out))}
@@ -73,7 +73,7 @@ def test_every_finding_can_be_chosen() -> None:
 
 
 def test_max_age_is_stricter_than_the_plan(cli: Cli, simulator: Simulator) -> None:
-    """A daily backup is not recent enough for who wants one of the last minute."""
+    """With --max-age a Droplet is overdue though its newest backup is as its plan promises."""
     done = cli("audit", protected(simulator), "--max-age", "1s", "-f", "json")
     assert done.code == 1
     audited = json.loads(done.out)
@@ -84,7 +84,7 @@ def test_max_age_is_stricter_than_the_plan(cli: Cli, simulator: Simulator) -> No
 def test_a_droplet_that_fails_is_a_finding(
     cli: Cli, simulator: Simulator, droplet_ids: list[int]
 ) -> None:
-    """One of two Droplets; the other is judged all the same."""
+    """A Droplet that cannot be asked about is an error finding, and the others are judged."""
     first, fifth = droplet_ids[0], droplet_ids[8]
     simulator.faults.add(Fault.status(403), path=rf"/{first}/backups$", times=None)
     done = cli("audit", str(first), str(fifth), "-f", "json")
@@ -105,7 +105,7 @@ def test_csv_columns_are_those_of_the_library(cli: Cli, simulator: Simulator) ->
 
 
 def test_the_library_has_no_field_that_csv_lacks() -> None:
-    """Also when one is added."""
+    """The csv columns of an audit are all fields of `DropletAudit.to_dict`, in its order."""
     audit = DropletAudit(droplet_id=1, finding=Finding.OK, reason="")
     layout = audit_layout(rules_of(None, 0.0))
     assert [column.name for column in layout.exported()] == list(audit.to_dict())
@@ -114,7 +114,7 @@ def test_the_library_has_no_field_that_csv_lacks() -> None:
 def test_an_audit_that_is_cut_short_is_code_3(
     cli: Cli, simulator: Simulator, droplet_ids: list[int]
 ) -> None:
-    """What is not known is not taken for protected, and no report claims to be whole."""
+    """An audit that a deadline ends exits with 3, names what is missing, and writes no report."""
     pytest.importorskip("plotly")
     simulator.faults.add(Fault.hold(), path=rf"/{droplet_ids[0]}/backups$")
     done = cli("audit", *map(str, droplet_ids[:2]), "--deadline", "1s", "--html", "report.html")
@@ -125,7 +125,7 @@ def test_an_audit_that_is_cut_short_is_code_3(
 
 
 def test_the_report_can_go_to_stdout(cli: Cli, simulator: Simulator) -> None:
-    """Where the rest is written to a file."""
+    """--html - writes the report to stdout when the audit goes to a file."""
     pytest.importorskip("plotly")
     done = cli("audit", protected(simulator), "--html", "-", "-o", "out")
     assert done.code == 0
@@ -134,7 +134,7 @@ def test_the_report_can_go_to_stdout(cli: Cli, simulator: Simulator) -> None:
 
 
 def test_the_report_is_written_beside_the_output(cli: Cli, simulator: Simulator) -> None:
-    """--html adds a page; stdout is as without it."""
+    """--html FILE writes the report to a file, and leaves stdout as it is without the option."""
     pytest.importorskip("plotly")
     done = cli("audit", protected(simulator), "--html", "report.html", "-f", "jsonl")
     assert (done.code, len(done.lines)) == (0, 1)

@@ -96,14 +96,14 @@ def told(capsys: pytest.CaptureFixture[str], *args: str) -> str:
 def test_wrong_usage_is_told_in_one_line(
     args: list[str], expected: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """The line names what is wrong and, where there is a choice, what would be right."""
+    """Wrong usage is told in one line that names what is wrong and what would be right."""
     assert expected in told(capsys, *args)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("command", ["backups", "policies", "supported-policies", "audit"])
 def test_a_missing_token_says_what_to_set(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The variable is named, and so are the two ways without it."""
+    """Without a token, one line names the variable to set and two options that do without."""
     line = told(capsys, command)
     assert "set the environment variable DIGITALOCEAN_ACCESS_TOKEN" in line
     assert "--token-file" in line
@@ -111,7 +111,7 @@ def test_a_missing_token_says_what_to_set(command: str, capsys: pytest.CaptureFi
 
 
 def test_token_files_that_hold_no_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Empty, no text, two lines: what is in the file is never shown."""
+    """A token file that is empty, not text or of two lines is refused without being shown."""
     for content, expected in (
         (b"\n", "is empty"),
         (b"\xff\xfe", "not a text file"),
@@ -124,14 +124,14 @@ def test_token_files_that_hold_no_token(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_the_token_is_read_from_a_file(cli: Cli, simulator: Simulator) -> None:
-    """White space around it does not count, and the variable is not looked at."""
+    """--token-file wins over the variable, and white space around the token is stripped."""
     (cli.directory / "token").write_text(f"\n {simulator.token}\n")
     done = cli("supported-policies", "--token-file", "token", DIGITALOCEAN_ACCESS_TOKEN="wrong")
     assert done.code == 0
 
 
 def test_a_wrong_token_and_an_api_out_of_reach_are_code_3(cli: Cli) -> None:
-    """Neither is wrong usage, and neither means that Droplets are unprotected."""
+    """A wrong token or an API out of reach exits with 3 and leaves no file."""
     done = cli("backups", DIGITALOCEAN_ACCESS_TOKEN="wrong")
     assert (done.code, done.out) == (3, "")
     assert "401 unauthorized" in done.told()
@@ -142,7 +142,7 @@ def test_a_wrong_token_and_an_api_out_of_reach_are_code_3(cli: Cli) -> None:
 
 
 def test_a_wrong_token_is_to_be_checked_where_it_was_read(cli: Cli) -> None:
-    """In the file if there is one, else in the variable; what is Python's is not mentioned."""
+    """The error of a wrong token names the file or the variable that it was read from."""
     (cli.directory / "tk").write_text("wrong")
     refused = "401 unauthorized: Unable to authenticate you"
     for command in (("backups",), ("policies", "7")):
@@ -155,7 +155,7 @@ def test_a_wrong_token_is_to_be_checked_where_it_was_read(cli: Cli) -> None:
 
 
 def test_debug_shows_the_traceback(cli: Cli) -> None:
-    """Which is otherwise nobody's business."""
+    """--debug prints the traceback before the line that tells the error."""
     done = cli("backups", "--debug", "--token-file", "none")
     assert done.code == 2
     assert "Traceback (most recent call last)" in done.err
@@ -164,14 +164,14 @@ def test_debug_shows_the_traceback(cli: Cli) -> None:
 
 
 def test_an_error_that_concerns_all_named_droplets_is_told_once(cli: Cli) -> None:
-    """A token that is wrong for one is wrong for each."""
+    """A wrong token is told once, and not for each Droplet that is named."""
     done = cli("policies", "7", "8", DIGITALOCEAN_ACCESS_TOKEN="wrong")
     assert (done.code, done.out) == (3, "")
     assert "401 unauthorized" in done.told()
 
 
 def test_a_port_that_is_taken(cli: Cli, simulator: Simulator) -> None:
-    """The simulator says so in a line."""
+    """The simulator tells in one line that its port is taken."""
     port = simulator.url.rpartition(":")[2]
     done = cli("simulate", "--port", port)
     assert done.code == 2
@@ -181,7 +181,7 @@ def test_a_port_that_is_taken(cli: Cli, simulator: Simulator) -> None:
 def test_a_bug_is_told_in_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What nobody expected has an exit code of its own, and the way to see more."""
+    """An unexpected exception is told in one line that mentions --debug, and exits with 70."""
 
     def broken(**_: object) -> int:
         raise ZeroDivisionError("by\x1b zero")
@@ -194,7 +194,7 @@ def test_a_bug_is_told_in_one_line(
 
 
 def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """It names the commands, the exit codes, and how completion is had."""
+    """Without arguments the help is shown: the commands, the exit codes and shell completion."""
     assert main([]) == 0
     shown = capsys.readouterr().out
     for expected in ("supported-policies", "Exit codes:", "_GRADIENT_ASYNC_COMPLETE=bash_source"):
@@ -205,20 +205,20 @@ def test_without_arguments_the_help_is_shown(capsys: pytest.CaptureFixture[str])
     "command", ["backups", "policies", "supported-policies", "audit", "simulate"]
 )
 def test_each_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """An example says more than a list of options."""
+    """The help of each command has an example of its use."""
     assert main([command, "--help"]) == 0
     examples = capsys.readouterr().out.partition("Example")[2]
     assert f"gradient-async {command}" in examples
 
 
 def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    """It is that of the package."""
+    """--version prints the version of the package."""
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"gradient-async, version {gradient_async.__version__}\n"
 
 
 def test_the_installed_script_completes_its_commands() -> None:
-    """What the help says about completion works."""
+    """The installed script completes the names of its commands in a shell."""
     script = shutil.which("gradient-async", path=str(Path(sys.executable).parent))
     if script is None:
         pytest.skip("the package is not installed beside this Python")
@@ -237,7 +237,7 @@ def test_the_installed_script_completes_its_commands() -> None:
 
 
 def test_help_loads_neither_the_http_client_nor_the_terminal_library() -> None:
-    """So it is there at once."""
+    """The help is shown without importing aiohttp, asyncio, rich, msgspec or plotly."""
     code = (
         "import sys; from gradient_async.cli import main; main(['backups', '--help']);"
         "print(*sys.modules, file=sys.stderr)"
@@ -250,7 +250,7 @@ def test_help_loads_neither_the_http_client_nor_the_terminal_library() -> None:
 def test_a_missing_extra_is_named(
     missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Who installed the package without its command line is told what to install."""
+    """Without click or rich, one line tells to install the extra of the command line."""
     for name in [name for name in sys.modules if name.startswith("gradient_async.cli.")]:
         monkeypatch.delitem(sys.modules, name)
     for name in [name for name in sys.modules if name.split(".")[0] == missing]:
@@ -265,7 +265,7 @@ def test_a_missing_extra_is_named(
 def test_another_module_that_is_missing_is_no_matter_of_the_extra(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is broken otherwise is not covered up by advice that does not help."""
+    """A missing module that the extra does not bring is an ordinary import error."""
 
     def broken(**_: object) -> int:
         raise ModuleNotFoundError("No module named 'zlib'", name="zlib")

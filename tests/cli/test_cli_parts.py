@@ -34,7 +34,7 @@ def limited(used: int, limit: int = 250, seconds: float = 60.0) -> RateLimitStat
 @given(st.text())
 @example("\udc80")
 def test_cleaned_text_can_be_printed(given_text: str) -> None:
-    """Whatever it was; and what could be printed stays as it was."""
+    """Cleaned text is printable and valid UTF-8, and printable text is not changed."""
     cleaned = text.clean(given_text)
     assert cleaned.isprintable()
     cleaned.encode("utf-8")
@@ -56,12 +56,12 @@ def test_cleaned_text_can_be_printed(given_text: str) -> None:
     ],
 )
 def test_time_spans(span: timedelta, expected: str) -> None:
-    """One unit, of which there are at least two."""
+    """A time span is shown in the largest unit of which it has at least two."""
     assert text.short_duration(span) == expected
 
 
 def test_lists_of_droplets_are_cut_where_a_person_reads_them() -> None:
-    """A log names all of them."""
+    """A list of Droplets is cut and counted for a person, and whole without a bound."""
     assert text.named(range(1, 5), most=2) == "1, 2 and 2 more"
     assert text.named(range(1, 5)) == "1, 2, 3, 4"
     assert text.named([], most=2) == ""
@@ -102,28 +102,28 @@ def test_values_in_tables_and_csv(value: object, shown: str, exported: str) -> N
     [("90s", 90), ("1.5h", 5400), ("15m", 900), ("2d", 172_800), ("1d12h", 129_600)],
 )
 def test_time_spans_of_options(given_text: str, seconds: float) -> None:
-    """The units are those of sleep(1), and there may be more than one."""
+    """A time span is a number with a unit, s, m, h or d, or several of these in a row."""
     assert options.parse_duration(given_text) == seconds
 
 
 @given(st.timedeltas(timedelta(minutes=1), timedelta(days=36_525)))
 def test_time_spans_are_read_as_they_are_told(span: timedelta) -> None:
-    """What the audit, a table or the bar says can be given to an option."""
+    """A time span that the command prints can be given to an option and means the same."""
     for tell in (format_duration, text.short_duration):
         read = timedelta(seconds=options.parse_duration(tell(span)))
         assert tell(read) == tell(span)
 
 
 @pytest.mark.parametrize("given_text", ["26", "0", "1.5", "\uff12\uff16h", "h", "1d12", "1d-1h"])
-def test_a_number_without_a_unit_is_no_time_span(given_text: str) -> None:
-    """``26`` may be meant as hours, and taken for seconds it would be found out too late."""
+def test_a_time_span_needs_a_unit(given_text: str) -> None:
+    """A time span that lacks a unit or a number is refused."""
     with pytest.raises(click.BadParameter):
         options.parse_duration(given_text)
 
 
 @given(st.text(max_size=8) | st.from_regex(r"[0-9]{1,400}(\.[0-9]{1,9})?[smhd]?", fullmatch=True))
-def test_what_is_no_time_span_is_refused(given_text: str) -> None:
-    """Everything is either more than nothing and a century at most, or refused."""
+def test_invalid_time_spans_are_refused(given_text: str) -> None:
+    """Any text is a time span of more than nothing and at most a century, or is refused."""
     seconds = 1.0
     with suppress(click.BadParameter):
         seconds = options.parse_duration(given_text)
@@ -147,7 +147,7 @@ def test_what_is_no_time_span_is_refused(given_text: str) -> None:
     st.integers(1, 200),
 )
 def test_a_table_fits_or_has_one_column_left(widths: list[Width], available: int) -> None:
-    """No column is wider than its text or narrower than it may be."""
+    """Columns that are kept fit into the line, each between its least and its full width."""
     fitted = fitting(widths, available)
     there = [width for width in fitted if width]
     assert len(there) == 1 or sum(there) + GAP * (len(there) - 1) <= available
@@ -169,7 +169,7 @@ def lines_of(rows: list[dict[str, Any]], available: int | None = None, **looks: 
 
 
 def test_a_table_is_aligned_by_what_is_seen() -> None:
-    """A wide letter takes two places; numbers are aligned to the right."""
+    """A table counts a wide letter as two places and aligns numbers to the right."""
     assert lines_of([{"a": 1, "b": "日本"}, {"a": 10_000, "b": "x"}]) == [
         "first  second",
         "─────  ──────",
@@ -179,19 +179,19 @@ def test_a_table_is_aligned_by_what_is_seen() -> None:
 
 
 def test_what_is_cut_shows_it() -> None:
-    """The column that may be cut has the room that is left."""
+    """A cell that is cut to fit ends with an ellipsis."""
     assert lines_of([{"a": 1, "b": "abcdefghij"}], 12)[2] == "    1  abcd…"
 
 
 def test_an_empty_column_is_left_out_unless_it_was_asked_for() -> None:
-    """A table without rows has all its headings."""
+    """A column without values is left out of a table unless it was chosen or there are no rows."""
     assert lines_of([{"a": 1}])[0] == "first"
     assert lines_of([{"a": 1}], chosen=True)[0] == "first  second"
     assert lines_of([]) == ["first  second", "─────  ──────"]
 
 
 def test_the_rest_takes_as_long_as_the_pace_so_far_tells() -> None:
-    """Without a limit; and nothing is said where there is nothing to go by."""
+    """Without a limit the time left is that of the pace so far, unknown where there is none."""
     assert seconds_left(100, 50.0, NO_LIMIT, NOW) == 2.0
     assert seconds_left(100, 0.0, NO_LIMIT, NOW) is None
 
@@ -201,18 +201,18 @@ def test_the_rest_takes_as_long_as_the_pace_so_far_tells() -> None:
     [(100, 0, 1.0), (250, 250, 60.0), (251, 250, 120.0), (5000, 250, 1200.0)],
 )
 def test_the_rest_takes_as_long_as_the_limit_demands(left: int, used: int, expected: float) -> None:
-    """However fast the first burst was: 250 a minute are 20 minutes for 5,000."""
+    """With a limit the time left is at least what the limit takes, however fast the first burst."""
     assert seconds_left(left, 100.0, limited(used), NOW) == expected
 
 
 def test_a_pause_is_the_beginning_of_the_rest() -> None:
-    """Ten seconds from now the first window frees up, and one more is needed after it."""
+    """The time left counts from the end of a pause, with the windows that are needed after it."""
     paused = attrs.evolve(limited(250), paused_until=NOW + timedelta(seconds=10), waiting=3)
     assert seconds_left(251, 100.0, paused, NOW) == 70.0
 
 
 def test_the_state_beside_the_bar() -> None:
-    """The most important first, so that a narrow terminal has it."""
+    """The bar tells progress, failures, a pause, the pace and the time left, in this order."""
     assert state_of(Tally(), 0.0, NO_LIMIT, NOW) == ["0"]
     paused = attrs.evolve(limited(250), paused_until=NOW + timedelta(seconds=10), waiting=3)
     parts = state_of(Tally(250, 2, lambda: 300), 5.0, paused, NOW)
@@ -223,7 +223,7 @@ def test_the_state_beside_the_bar() -> None:
 
 
 def test_the_state_while_listings_are_read() -> None:
-    """Nothing is known of any Droplet, so the requests are counted; the first answer ends it."""
+    """While listings are read the bar counts requests, from the first result on Droplets."""
     reading = Tally(0, 0, lambda: 900, listing=True)
     assert state_of(reading, 5.0, NO_LIMIT, NOW) == ["reading listings"]
     assert state_of(reading, 5.0, limited(31), NOW) == ["reading listings: 31 requests"]
@@ -243,19 +243,19 @@ def finished(*lines: bytes) -> list[int]:
 
 
 def test_droplets_of_an_export_need_not_be_asked_for_again() -> None:
-    """Except those that failed; one that comes twice counts once, an empty line not at all."""
+    """Finished Droplets of an export are those without an error, each once, without empty lines."""
     failed = line(2, backups=[], error={"type": "APIError"})
     assert finished(line(1), b"\n", failed, line(3), line(1)) == [1, 3]
 
 
 @given(st.integers(0, len(line(7)) - 1))
 def test_a_line_that_was_cut_off_anywhere_is_asked_for_again(end: int) -> None:
-    """Unless only its end is missing, it does not count, and it is no error."""
+    """A cut-off last line does not count as finished unless only its line end is missing."""
     assert finished(line(1), line(7)[:end]) == ([1, 7] if end == len(line(7)) - 1 else [1])
 
 
 def test_lines_stay_as_they_were() -> None:
-    """Byte for byte, except for the end of the line."""
+    """The lines of an export are kept byte for byte, except for the end of the line."""
     [kept] = finished_lines([line(1).strip() + b"\r\n"], "out.jsonl")
     assert kept.line == line(1).strip()
 
@@ -271,14 +271,14 @@ def test_lines_stay_as_they_were() -> None:
         b'{"droplet_id": 2, "backups": [{"name": "\xff"}], "error": null}\n',
     ],
 )
-def test_what_is_no_export_is_refused_by_line(wrong: bytes) -> None:
-    """The line is named, so that it can be looked at."""
+def test_an_invalid_export_is_refused_by_line(wrong: bytes) -> None:
+    """A line that is not one of an export is refused by its number."""
     with pytest.raises(Problem, match=r"line 2 of out\.jsonl is not what"):
         finished(line(1), wrong, line(2))
 
 
 def test_only_so_many_failures_are_told_on_a_terminal() -> None:
-    """A log gets all of them; those that are not told are counted."""
+    """A bound on the failures that are told has the others counted; without one all are told."""
     run: Run[None] = Run(lambda _: None)
     for droplet_id in range(1, 5):
         run.take(droplet_id, None, APIConnectionError("reset"), "gpu" if droplet_id == 1 else None)
@@ -301,5 +301,5 @@ def test_only_so_many_failures_are_told_on_a_terminal() -> None:
 def test_the_rest_is_asked_for_with_the_same_choice(
     account: options.Account, arguments: list[str]
 ) -> None:
-    """Who continues an export of a part of the account gets no more than that part."""
+    """The choice of Droplets becomes the arguments that continue an export with the same ones."""
     assert account.arguments() == arguments

@@ -89,7 +89,7 @@ def wait_until_written(process: subprocess.Popen[str], part: Path, lines: int) -
 def test_ctrl_c_writes_what_was_finished_and_names_what_was_not(
     cli: Cli, held_ids: list[int], kind: str
 ) -> None:
-    """Also in the formats that are written at the end; the exit code is 130."""
+    """Ctrl-C writes what was finished in table and json, names the rest, and exits with 130."""
     done = interrupted(cli, "backups", "-f", kind)
     assert done.code == 130
     if kind == "json":
@@ -121,7 +121,7 @@ def test_what_is_not_complete_has_no_proper_name(cli: Cli, held_ids: list[int], 
 def test_an_interrupted_export_is_completed(
     cli: Cli, simulator: Simulator, held_ids: list[int], droplet_ids: list[int]
 ) -> None:
-    """What it has is not asked for again, and in the end it is as if there had been no Ctrl-C."""
+    """A resumed export asks only for what it lacks, and ends as if there had been no Ctrl-C."""
     out, part = cli.directory / "out.jsonl", cli.directory / "out.jsonl.partial"
     done = interrupted(cli, "backups", "-f", "jsonl", "-o", "out.jsonl", part=part)
     assert done.code == 130
@@ -141,7 +141,7 @@ def test_an_interrupted_export_is_completed(
 def test_an_export_that_is_cut_off_again_is_still_a_part(
     cli: Cli, simulator: Simulator, held_ids: list[int], other: tuple[str, ...]
 ) -> None:
-    """It gained something, has lost nothing, and can be gone on with, as the last line says."""
+    """A resume that is cut off keeps what it had and gained, and tells how to go on."""
     first, second, third = held_ids
     begun = cli.directory / "out.jsonl.partial"
     whole = cli.directory / (other[1] if other else "out.jsonl")
@@ -166,7 +166,7 @@ def test_an_export_that_is_cut_off_again_is_still_a_part(
 def test_a_resume_replaces_another_whole_file_only_if_forced(
     cli: Cli, simulator: Simulator, held_ids: list[int]
 ) -> None:
-    """One that was made while the part lay there; the part stays, and what to say is said."""
+    """A resume that would replace a whole file is refused without --force, and keeps both files."""
     whole, part = cli.directory / "out.jsonl", cli.directory / "out.jsonl.partial"
     whole.write_text("good\n")
     done = interrupted(cli, "backups", "-f", "jsonl", "-o", "out.jsonl", "--force", part=part)
@@ -186,7 +186,7 @@ def test_a_resume_replaces_another_whole_file_only_if_forced(
 def test_a_file_that_is_resumed_stays_until_it_is_complete(
     cli: Cli, simulator: Simulator, held_ids: list[int]
 ) -> None:
-    """As one in which a Droplet had failed; what it gained is beside it, and is not overwritten."""
+    """A file that is resumed is left as it is until the partial file beside it is complete."""
     whole, part = cli.directory / "out.jsonl", cli.directory / "out.jsonl.partial"
     cli("backups", str(min(simulator.fleet.droplets)), "-f", "jsonl", "-o", "out.jsonl")
     before = whole.read_text()
@@ -207,7 +207,7 @@ def test_a_file_that_is_resumed_stays_until_it_is_complete(
 def test_sigterm_is_as_good_as_ctrl_c(
     cli: Cli, held_ids: list[int], loop: str, number: signal.Signals
 ) -> None:
-    """Systemd and Kubernetes end a program so; the exit code tells which it was, on any loop."""
+    """SIGTERM and SIGINT end a run alike on each loop, with 128 plus the signal as exit code."""
     if loop == "uvloop":
         pytest.importorskip("uvloop")
     hide = "import sys; sys.modules['uvloop'] = None; " if loop == "asyncio" else ""
@@ -221,7 +221,7 @@ def test_sigterm_is_as_good_as_ctrl_c(
 
 
 def test_sigterm_ends_what_a_shell_runs_in_the_background(cli: Cli, held_ids: list[int]) -> None:
-    """There SIGINT is ignored, and SIGTERM is the only way; what was finished is kept."""
+    """SIGTERM ends a run that ignores SIGINT, and keeps what was finished."""
     part = cli.directory / "out.jsonl.partial"
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -237,7 +237,7 @@ def test_sigterm_ends_what_a_shell_runs_in_the_background(cli: Cli, held_ids: li
 def test_sigterm_while_nothing_is_asked(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As while a report is written; the way that it was handled before comes back."""
+    """SIGTERM outside a run exits with 143, and the handler from before is put back."""
     before = signal.getsignal(signal.SIGTERM)
 
     def serve(**_: object) -> int:
@@ -251,7 +251,7 @@ def test_sigterm_while_nothing_is_asked(
 
 
 def test_a_thread_can_run_a_command() -> None:
-    """Only the main thread can handle signals."""
+    """A command runs in a thread, where no signal can be handled."""
     with ThreadPoolExecutor() as threads:
         assert threads.submit(main, ["--version"]).result() == 0
 
@@ -270,7 +270,7 @@ def test_a_second_signal_ends_what_the_first_did_not() -> None:
 
 
 def test_a_signal_that_comes_too_late_for_a_result() -> None:
-    """It is Ctrl-C to whoever waits, and not an error of the loop."""
+    """A signal that cancels the main coroutine of a loop is a KeyboardInterrupt to its caller."""
 
     async def work() -> None:
         signal.raise_signal(signal.SIGTERM)
@@ -284,7 +284,7 @@ def test_a_signal_that_comes_too_late_for_a_result() -> None:
 def test_uvloop_is_used_where_it_is_installed(
     monkeypatch: pytest.MonkeyPatch, installed: bool
 ) -> None:
-    """Otherwise the loop of the standard library is."""
+    """A command runs on uvloop where that is installed, and on asyncio's own loop elsewhere."""
     if installed:
         pytest.importorskip("uvloop")
     else:
@@ -297,7 +297,7 @@ def test_uvloop_is_used_where_it_is_installed(
 
 
 def test_an_interrupted_run_replaces_no_whole_file(cli: Cli, held_ids: list[int]) -> None:
-    """With --force, too, the file that was there stays until there is a whole one."""
+    """An interrupted run with --force leaves the file that was there as it is."""
     good, left = cli.directory / "out.jsonl", cli.directory / "out.jsonl.partial"
     good.write_text("good\n")
     done = interrupted(cli, "backups", "-f", "jsonl", "-o", "out.jsonl", "--force", part=left)
@@ -338,7 +338,7 @@ def test_a_line_that_was_cut_off_and_droplets_that_failed_are_asked_for_again(
 
 @pytest.mark.parametrize("more", [(), ("-o", "other.jsonl")])
 def test_a_resume_that_is_refused_can_be_repeated(cli: Cli, more: tuple[str, ...]) -> None:
-    """What a run that was cut off has left keeps its name until there is a token."""
+    """A resume without a token leaves the partial file; repeated with one it succeeds."""
     left = cli.directory / "out.jsonl.partial"
     left.write_bytes(b"")
     command = ("backups", "--resume", left.name, *more)
@@ -351,7 +351,7 @@ def test_a_resume_that_is_refused_can_be_repeated(cli: Cli, more: tuple[str, ...
 def test_an_export_can_be_completed_into_another_file(
     cli: Cli, simulator: Simulator, droplet_ids: list[int]
 ) -> None:
-    """The one that is resumed stays as it was."""
+    """--resume with -o completes an export into another file, and leaves the one it reads."""
     first, second = droplet_ids[:2]
     cli("backups", "-f", "jsonl", "-o", "a.jsonl", str(first))
     before = (cli.directory / "a.jsonl").read_bytes()
@@ -362,8 +362,8 @@ def test_an_export_can_be_completed_into_another_file(
     assert (cli.directory / "a.jsonl").read_bytes() == before
 
 
-def test_what_is_no_export_is_not_resumed(cli: Cli, simulator: Simulator) -> None:
-    """The file stays as it is, and nothing is asked."""
+def test_an_invalid_export_is_not_resumed(cli: Cli, simulator: Simulator) -> None:
+    """A file that is not an export is refused by its line, stays as it is, and nothing is asked."""
     other = cli.directory / "other.jsonl"
     other.write_text('{"droplet_id": 1}\n{}\n')
     done = cli("backups", "--resume", "other.jsonl")
@@ -375,7 +375,7 @@ def test_what_is_no_export_is_not_resumed(cli: Cli, simulator: Simulator) -> Non
 
 
 async def test_results_that_are_there_when_it_is_interrupted_are_taken() -> None:
-    """Two came while the third was waited for, and Ctrl-C came before they were looked at."""
+    """A run that is cancelled takes the results that are there before it ends."""
     loop, taken = asyncio.get_running_loop(), list[int]()
     run: Run[int] = Run(taken.append)
     asked = asyncio.Event()

@@ -76,7 +76,7 @@ def test_csv_has_a_row_for_each_backup_and_one_where_there_is_none(
 
 
 def test_every_column_can_be_had(cli: Cli, simulator: Simulator, droplet_ids: list[int]) -> None:
-    """Also one that the table does not show by itself."""
+    """--columns can name each column, also one that the table does not show by itself."""
     columns = "droplet_name,newest_name"
     done = cli("backups", "--rows", "droplet", "--columns", columns, "-f", "csv")
     newest = simulator.fleet.droplets[droplet_ids[0]].backups[-1].name
@@ -85,7 +85,7 @@ def test_every_column_can_be_had(cli: Cli, simulator: Simulator, droplet_ids: li
 
 
 def test_columns_are_those_that_were_asked_for(cli: Cli, droplet_ids: list[int]) -> None:
-    """In the order in which they were named, also where a column is empty."""
+    """--columns gives the columns in the order in which they are named, also empty ones."""
     done = cli("backups", "--columns", "error,droplet_id", "-f", "csv", str(droplet_ids[3]))
     assert done.out == f"error,droplet_id\n,{droplet_ids[3]}\n"
     done = cli("backups", "--columns", "error,droplet_id", str(droplet_ids[3]))
@@ -95,7 +95,7 @@ def test_columns_are_those_that_were_asked_for(cli: Cli, droplet_ids: list[int])
 def test_one_droplet_that_fails_is_told_and_the_others_are_listed(
     cli: Cli, simulator: Simulator, droplet_ids: list[int]
 ) -> None:
-    """The exit code is 1; the error is in the output as well as on stderr."""
+    """A Droplet that fails is told in the output and on stderr, with exit code 1."""
     fail_one(simulator, droplet_ids[2])
     done = cli("backups", "-f", "jsonl", "--plan", "per_droplet")
     [failed] = [line for line in done.lines if line["error"]]
@@ -127,7 +127,7 @@ def test_policies_include_the_droplets_with_backups_disabled(
 
 
 def test_policies_of_named_droplets(cli: Cli, droplet_ids: list[int]) -> None:
-    """One that is not there fails alone."""
+    """Of the policies of named Droplets, only that of an unknown Droplet is an error."""
     columns = "droplet_id,plan,error"
     done = cli("policies", str(droplet_ids[0]), "7", "-f", "csv", "--columns", columns)
     assert set(done.out.splitlines()[1:]) == {
@@ -139,7 +139,7 @@ def test_policies_of_named_droplets(cli: Cli, droplet_ids: list[int]) -> None:
 
 
 def test_supported_policies(cli: Cli) -> None:
-    """The plans, in the API's order."""
+    """supported-policies lists the plans in the order of the API."""
     done = cli("supported-policies", "-f", "json")
     assert [plan["name"] for plan in json.loads(done.out)][:2] == ["weekly", "daily"]
     assert done.told().startswith("3 plans")
@@ -192,7 +192,7 @@ def test_a_table_spells_control_characters_out(cli: Cli, evil_id: int) -> None:
 
 
 def test_programs_read_what_the_api_sent(cli: Cli, evil_id: int) -> None:
-    """In a pipe or a file, csv and json change no character of a name."""
+    """In a pipe or a file, csv and json have each name exactly as the API sent it."""
     [line] = cli("backups", str(evil_id), "-f", "jsonl").lines
     assert line["backups"][0]["name"] == EVIL
     cli("backups", str(evil_id), "-f", "csv", "-o", "out.csv")
@@ -204,7 +204,7 @@ def test_programs_read_what_the_api_sent(cli: Cli, evil_id: int) -> None:
 def test_a_terminal_gets_no_control_characters_in_any_format(
     cli: Cli, evil_id: int, kind: str
 ) -> None:
-    """Where a person looks at what is for programs, it is as harmless as a table."""
+    """On a terminal csv and json, too, show no control character of a name."""
     code, shown = cli.on_terminal("backups", str(evil_id), "-f", kind)
     assert code == 0
     assert "evil" in shown

@@ -30,7 +30,7 @@ def slow(simulator: Simulator, droplet_ids: list[int]) -> None:
 
 @pytest.mark.usefixtures("slow")
 def test_the_bar_shows_how_far_it_is_and_goes_away(cli: Cli, simulator: Simulator) -> None:
-    """While it runs, done and total are to be seen; afterwards the table and the sums."""
+    """The bar shows done and total; at the end only the table and the sums are there."""
     code, shown = cli.on_terminal(
         *PER_DROPLET, when=lambda shown: "23/24" in shown, then=simulator.release
     )
@@ -46,7 +46,7 @@ def test_the_bar_shows_how_far_it_is_and_goes_away(cli: Cli, simulator: Simulato
 
 @pytest.mark.usefixtures("slow")
 def test_the_bar_shows_failures(cli: Cli, simulator: Simulator, droplet_ids: list[int]) -> None:
-    """As soon as they happen, and in red."""
+    """The bar counts failures in red as soon as they happen."""
     simulator.faults.add(Fault.status(404), path=rf"/{droplet_ids[1]}/backups$", times=None)
     code, shown = cli.on_terminal(
         *PER_DROPLET, when=lambda shown: "1 failed" in shown, then=simulator.release
@@ -57,7 +57,7 @@ def test_the_bar_shows_failures(cli: Cli, simulator: Simulator, droplet_ids: lis
 
 @pytest.mark.parametrize("command", ["backups", "audit"])
 def test_the_bar_shows_that_listings_are_read(cli: Cli, simulator: Simulator, command: str) -> None:
-    """How many requests that took so far, as no Droplet is done before the last of them."""
+    """While listings are read the bar shows how many requests that took, and no Droplets."""
     simulator.faults.add(Fault.hold(), path="/v2/images$", after=1)
     _, shown = cli.on_terminal(
         command,
@@ -71,7 +71,7 @@ def test_the_bar_shows_that_listings_are_read(cli: Cli, simulator: Simulator, co
 
 
 def test_the_bar_shows_until_when_the_rate_limit_pauses(cli: Cli, simulator: Simulator) -> None:
-    """The time is that of the terminal's clock, and it goes on by itself."""
+    """During a pause of the rate limit the bar shows the local time at which it ends."""
     simulator.faults.add(Fault.rate_limited("1"), path="/backups$", after=5)
     code, shown = cli.on_terminal(*PER_DROPLET, "--concurrency", "2")
     assert code == 0
@@ -98,7 +98,7 @@ def test_no_colour_when_none_is_wanted(
 
 
 def test_findings_have_colours(cli: Cli) -> None:
-    """What needs somebody at once is red; the words say the same."""
+    """Findings are coloured by severity: red if they are urgent, green if all is well."""
     code, shown = cli.on_terminal("audit", "--all", "--no-progress")
     assert code == 1
     for colour, finding in ((31, "never"), (31, "overdue"), (32, "ok")):
@@ -106,14 +106,14 @@ def test_findings_have_colours(cli: Cli) -> None:
 
 
 def test_in_a_pipe_there_are_no_control_characters_even_if_forced(cli: Cli) -> None:
-    """FORCE_COLOR makes other tools colour what they write into pipes; here data stay data."""
+    """Output into a pipe has no control characters, not even with FORCE_COLOR."""
     done = cli("backups", FORCE_COLOR="1", CLICOLOR_FORCE="1")
     assert not CONTROL.search(done.out + done.err)
 
 
 @pytest.mark.parametrize("width", [24, 60])
 def test_a_table_fits_into_a_narrow_terminal(cli: Cli, width: int) -> None:
-    """Columns that there is no room for are left out; no line is broken, the ID is always there."""
+    """A narrow terminal gets fewer columns and no broken line, and always the ID."""
     _, shown = cli.on_terminal("backups", "--no-progress", width=width)
     table = [line for line in plain(shown) if re.match(r"\d{9}|droplet|─", line)]
     assert len(table) == 2 + 24
@@ -122,7 +122,7 @@ def test_a_table_fits_into_a_narrow_terminal(cli: Cli, width: int) -> None:
 
 @pytest.mark.parametrize("command", [("backups",), ("audit",), ("supported-policies",)])
 def test_columns_that_are_left_out_are_told_on_a_terminal(cli: Cli, command: tuple[str]) -> None:
-    """In one line, with what shows them; there is none where there is room, or no terminal."""
+    """A terminal is told in one line that columns are left out, a pipe never is."""
     _, shown = cli.on_terminal(*command, "--no-progress", width=40)
     [told] = [line for line in plain(shown) if "left out" in line]
     assert re.fullmatch(
@@ -136,7 +136,7 @@ def test_columns_that_are_left_out_are_told_on_a_terminal(cli: Cli, command: tup
 
 @pytest.mark.usefixtures("slow")
 def test_a_bar_fits_into_a_narrow_terminal(cli: Cli, simulator: Simulator) -> None:
-    """It stays one line, with done and total in it."""
+    """In a narrow terminal the bar stays one line, with done and total in it."""
     code, shown = cli.on_terminal(
         *PER_DROPLET, width=32, when=lambda shown: "23/24" in shown, then=simulator.release
     )
@@ -146,14 +146,14 @@ def test_a_bar_fits_into_a_narrow_terminal(cli: Cli, simulator: Simulator) -> No
 
 
 def test_a_terminal_that_cannot_gets_no_bar(cli: Cli) -> None:
-    """TERM=dumb is what editors and old terminals say."""
+    """With TERM=dumb there is no bar and no escape sequence."""
     code, shown = cli.on_terminal("policies", TERM="dumb")
     assert code == 0
     assert "\x1b" not in shown
 
 
 def test_letters_that_stdout_cannot_write_are_no_error(cli: Cli) -> None:
-    """Tables and figures are in ASCII then; a letter of a name is told by its number."""
+    """A letter that the encoding of stdout lacks is escaped, and rules and dots are in ASCII."""
     droplet = next(iter(cli.simulator.fleet.droplets.values()))
     cli.simulator.fleet.add_backup(droplet.id, name="日本")
     for encoding, dot in (("ascii", b"-"), ("cp1252", b"\xb7")):

@@ -20,7 +20,7 @@ from .commands import Cli, Finished, environment
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
-    """Until then it is under another name beside its own."""
+    """A file is written under its partial name and gets its own name when it is complete."""
     output = FileOutput(tmp_path / "out")
     output.stream.write("text\n")
     assert [path.name for path in tmp_path.iterdir()] == ["out.partial"]
@@ -30,7 +30,7 @@ def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
 
 
 def test_a_file_that_exists_is_replaced_only_if_forced(tmp_path: Path) -> None:
-    """Its permissions stay, and a link to it stays a link."""
+    """A forced replacement keeps permissions and links; without force it is refused."""
     real, link = tmp_path / "real", tmp_path / "link"
     real.write_text("old")
     real.chmod(0o600)
@@ -46,7 +46,7 @@ def test_a_file_that_exists_is_replaced_only_if_forced(tmp_path: Path) -> None:
 
 
 def test_a_partial_file_of_another_run_is_not_overwritten(tmp_path: Path) -> None:
-    """It may hold hours of work, or be written to at this moment."""
+    """A partial file that exists is refused, unless it is explicitly begun anew."""
     (tmp_path / "out.partial").write_text("hours of work")
     with pytest.raises(Problem, match=r"continue it with --resume .*out\.partial"):
         FileOutput(tmp_path / "out")
@@ -62,7 +62,7 @@ def write_half(output: FileOutput, *, keep: bool) -> None:
 
 
 def test_an_error_leaves_the_old_file_and_no_part_of_the_new(tmp_path: Path) -> None:
-    """What is of use may be kept under its partial name."""
+    """After an error the old file is as it was, and the new part is kept only if that is wanted."""
     path = tmp_path / "out"
     path.write_text("old")
     for keep, left in ((False, {"out"}), (True, {"out", "out.partial"})):
@@ -74,7 +74,7 @@ def test_an_error_leaves_the_old_file_and_no_part_of_the_new(tmp_path: Path) -> 
 
 
 def test_what_is_not_complete_keeps_its_partial_name(tmp_path: Path) -> None:
-    """Also where there was no file before: who finds one by its name has a whole one."""
+    """Output that is not complete is kept under its partial name only."""
     path, partial = tmp_path / "out", tmp_path / "out.partial"
     output = FileOutput(path)
     output.stream.write("1\n")
@@ -84,7 +84,7 @@ def test_what_is_not_complete_keeps_its_partial_name(tmp_path: Path) -> None:
 
 
 def test_lines_are_appended_to_what_was_begun_before(tmp_path: Path) -> None:
-    """Whatever happens, what is in the file stays."""
+    """A partial file of before is appended to, and stays when the run is given up."""
     path, partial = tmp_path / "out", tmp_path / "out.partial"
     partial.write_text("1\n")
     output = FileOutput(path, partial="before")
@@ -98,7 +98,7 @@ def test_lines_are_appended_to_what_was_begun_before(tmp_path: Path) -> None:
 
 
 def test_a_dash_is_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As everywhere; whoever runs the command within Python may have put anything there."""
+    """A dash is stdout, and so is no path, whatever object ``sys.stdout`` is."""
     assert open_output(Path("-"), force=False).name == "stdout"
     monkeypatch.setattr("sys.stdout", StringIO())
     output = open_output(None, force=False)
@@ -107,7 +107,7 @@ def test_a_dash_is_stdout(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_device_is_written_to_directly(tmp_path: Path) -> None:
-    """It is neither replaced nor removed, whichever way the run ends."""
+    """A device is written to directly, and neither replaced nor removed at the end."""
     for end in (FileOutput.finish, FileOutput.keep_partial):
         output = FileOutput(Path("/dev/null"))
         output.stream.write("text")
@@ -117,7 +117,7 @@ def test_a_device_is_written_to_directly(tmp_path: Path) -> None:
 
 
 def test_an_export_that_goes_away_before_it_is_read(tmp_path: Path) -> None:
-    """It is told in a line, and no output is left."""
+    """An export that has gone before it is read is told in a line, and no output is left."""
     with pytest.raises(Problem, match=r"cannot read .*gone\.jsonl: No such file"):
         Resumed(tmp_path / "gone.jsonl").open(Destination(path=tmp_path / "out.jsonl"))
     assert list(tmp_path.iterdir()) == []
@@ -127,7 +127,7 @@ def test_an_export_that_goes_away_before_it_is_read(tmp_path: Path) -> None:
     "args", [["-o", "/dev/full"], ["-f", "jsonl", "-o", "/dev/full"]], ids=["table", "jsonl"]
 )
 def test_a_full_disk_is_told_in_one_line(cli: Cli, args: list[str]) -> None:
-    """The device is written to directly, and stays."""
+    """A write error is told in one line with the name of the output, and exits with 2."""
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     done = cli("supported-policies", *args)
@@ -137,7 +137,7 @@ def test_a_full_disk_is_told_in_one_line(cli: Cli, args: list[str]) -> None:
 
 @pytest.mark.parametrize("command", ["backups", "policies", "supported-policies", "audit"])
 def test_a_closed_stdout_is_told_before_anything_is_asked(cli: Cli, command: str) -> None:
-    """``>&-`` leaves no place for results, except for those that go to a file."""
+    """With stdout closed a command is refused before it asks, unless it writes to a file."""
     done = shell(cli, f"{command} >&-")
     assert (done.code, cli.simulator.received) == (2, 0)
     line = "gradient-async: cannot write to stdout: it is closed; --output names a file"
@@ -149,7 +149,7 @@ def test_a_closed_stdout_is_told_before_anything_is_asked(cli: Cli, command: str
 
 @pytest.mark.parametrize("command", ["backups", "policies", "supported-policies", "audit"])
 def test_a_closed_stderr_is_no_error(cli: Cli, command: str) -> None:
-    """Then nobody is told anything; the output is the same, wherever it goes."""
+    """With stderr closed the output and the exit code are the same, and nothing is told."""
     expected = 1 if command == "audit" else 0
     for streams in ("2>&-", "<&- 2>&-"):
         done = shell(cli, f"{command} {streams}")
@@ -177,8 +177,8 @@ def shell(cli: Cli, command: str) -> Finished:
     return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def test_a_link_to_a_directory_is_no_output(cli: Cli) -> None:
-    """It is told like the directory itself."""
+def test_a_link_to_a_directory_is_refused(cli: Cli) -> None:
+    """An output that is a link to a directory is refused like the directory."""
     (cli.directory / "link").symlink_to("/")
     done = cli("supported-policies", "-o", "link", "--force")
     assert done.code == 2
@@ -189,7 +189,7 @@ def test_a_link_to_a_directory_is_no_output(cli: Cli) -> None:
 def test_a_full_disk_behind_stderr_changes_no_exit_code(
     cli: Cli, tmp_path: Path, args: list[str]
 ) -> None:
-    """Nobody can be told, and what was asked for is there."""
+    """When stderr cannot be written, the exit code and the output file are the same."""
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     done = shell(cli, f"backups {' '.join(args)} -f csv -o out.csv 2>/dev/full")
@@ -199,7 +199,7 @@ def test_a_full_disk_behind_stderr_changes_no_exit_code(
 
 @pytest.mark.parametrize("kind", ["table", "csv"])
 def test_a_full_disk_behind_stdout_is_told_in_one_line(cli: Cli, kind: str) -> None:
-    """Nothing is said a second time when the interpreter ends."""
+    """A full disk behind stdout is told once, and not again when the interpreter ends."""
     if not Path("/dev/full").exists():
         pytest.skip("this system has no /dev/full")
     with (
@@ -214,7 +214,7 @@ def test_a_full_disk_behind_stdout_is_told_in_one_line(cli: Cli, kind: str) -> N
 def test_an_output_that_exists_is_refused_before_anything_is_asked(
     cli: Cli, simulator: Simulator
 ) -> None:
-    """--force replaces it."""
+    """An output that exists is refused before anything is asked; with --force it is replaced."""
     out = cli.directory / "out"
     out.write_text("old")
     done = cli("supported-policies", "-o", "out")
@@ -229,7 +229,7 @@ def test_an_output_that_exists_is_refused_before_anything_is_asked(
 def test_on_a_terminal_it_is_asked_whether_to_replace(
     cli: Cli, answer: str, code: int, kept: bool
 ) -> None:
-    """The default is to leave the file."""
+    """On a terminal a person is asked whether to replace a file that exists."""
     out = cli.directory / "out"
     out.write_text("old")
     ended, shown = cli.on_terminal("supported-policies", "-o", "out", keys=answer)

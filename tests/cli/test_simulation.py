@@ -22,7 +22,7 @@ def run(*args: str) -> Finished:
 
 
 def test_the_first_command_of_the_readme() -> None:
-    """It succeeds: a few hundred Droplets; some have several pages, some have no backups."""
+    """The first command of the README lists a few hundred simulated Droplets and exits with 0."""
     done = run("backups", "--simulate", "--format", "json")
     listed = json.loads(done.out)
     assert done.code == 0, done.err
@@ -35,7 +35,7 @@ def test_the_first_command_of_the_readme() -> None:
 
 
 def test_the_demo_pauses_where_each_droplet_is_asked() -> None:
-    """No Droplet fails by that plan either; the limit is reached, and lasts two seconds."""
+    """With a request for each Droplet the demo meets its limit, and still no Droplet fails."""
     done = run("backups", "--simulate", "--plan", "per_droplet", "--format", "jsonl")
     assert done.code == 0, done.err
     assert len(done.lines) == DROPLETS
@@ -43,7 +43,7 @@ def test_the_demo_pauses_where_each_droplet_is_asked() -> None:
 
 
 def test_the_demo_of_the_audit_has_findings() -> None:
-    """Of those that an operator has to do with; they are exit code 1, as of any account."""
+    """The audit of the demo has findings of each kind that matters, and exits with 1."""
     done = run("audit", "--simulate", "--format", "json")
     assert done.code == 1, done.err
     counts = json.loads(done.out)["summary"]["findings"]
@@ -56,7 +56,7 @@ def test_the_demo_of_the_audit_has_findings() -> None:
 
 
 def test_a_simulated_account_can_be_asked_by_other_commands() -> None:
-    """The two lines on stdout are for a shell; Ctrl-C ends it without complaint."""
+    """The simulate command prints shell settings by which other commands ask it, until Ctrl-C."""
     command = [*COMMAND, "simulate", "--droplets", "3", "--limit", "250/60"]
     with subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -81,5 +81,5 @@ def test_a_simulated_account_can_be_asked_by_other_commands() -> None:
 
 @pytest.mark.parametrize("args", [("policies",), ("supported-policies",)])
 def test_every_command_can_be_tried(args: tuple[str, ...]) -> None:
-    """No account and no token are needed."""
+    """With --simulate every command works without an account and a token."""
     assert run(*args, "--simulate").code == 0

@@ -51,7 +51,7 @@ def mailed_by_script(directory: Path) -> str | None:
 
 
 def test_findings_are_mailed(directory: Path) -> None:
-    """The mail names the Droplet that has no backup."""
+    """The cron job of the guide mails findings, with the Droplet that has no backup."""
     mail = mailed_by_script(directory)
     assert mail is not None
     assert mail.startswith("backups: findings\n")
@@ -60,7 +60,7 @@ def test_findings_are_mailed(directory: Path) -> None:
 
 
 def test_nothing_is_mailed_without_findings(simulator: Simulator, directory: Path) -> None:
-    """Nobody is told that all is well."""
+    """The cron job of the guide mails nothing when the audit has no findings."""
     simulator.fleet.add_backup(3164445)
     assert mailed_by_script(directory) is None
 
@@ -71,7 +71,7 @@ def test_nothing_is_mailed_without_findings(simulator: Simulator, directory: Pat
 def test_why_the_audit_failed_is_mailed(
     directory: Path, monkeypatch: pytest.MonkeyPatch, broken: str | None, reason: str
 ) -> None:
-    """An API that is not there, a wrong token and none at all: never last night's findings."""
+    """The cron job of the guide mails why an audit failed, never the findings of the last one."""
     if broken is None:
         (directory / "token").unlink()
     elif broken == "token":

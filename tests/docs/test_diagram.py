@@ -52,7 +52,7 @@ def reachable(graph: Mapping[str, set[str]], name: str) -> set[str]:
 
 
 def test_it_reads_the_imports(import_graph: Any, package: Path) -> None:
-    """Relative, absolute and late imports count; those for type checkers only in `__init__`."""
+    """Relative, absolute and late imports are read, those for type checkers in `__init__` only."""
     assert import_graph.import_graph(package) == {
         "example": {"top"},
         "top": {"middle", "low"},
@@ -63,17 +63,17 @@ def test_it_reads_the_imports(import_graph: Any, package: Path) -> None:
 
 
 def test_it_leaves_out_what_a_longer_way_says(import_graph: Any, package: Path) -> None:
-    """From `top` to `low` there is a way over `middle`."""
+    """The diagram leaves out an import that a longer way of imports implies."""
     assert import_graph.reduced(import_graph.import_graph(package))["top"] == {"middle"}
 
 
 def test_it_tells_the_pure_from_the_others(import_graph: Any, package: Path) -> None:
-    """A module that imports asyncio is drawn in another colour."""
+    """The diagram draws modules that import asyncio in another colour than pure ones."""
     assert [import_graph.talks(package, name) for name in ("low", "middle")] == [True, False]
 
 
 def test_the_shortened_graph_says_the_same(import_graph: Any) -> None:
-    """Along its arrows one gets from each module to all that it imports, and nowhere else."""
+    """In the shortened graph each module reaches all that it imports, and nothing else."""
     whole = import_graph.import_graph(PACKAGE)
     shortened = import_graph.reduced(whole)
     assert {name: reachable(shortened, name) for name in whole} == {
@@ -82,7 +82,7 @@ def test_the_shortened_graph_says_the_same(import_graph: Any) -> None:
 
 
 def test_each_module_is_drawn_above_what_it_imports(import_graph: Any) -> None:
-    """Every module has a box, and all arrows point downward."""
+    """Each module has a box in the diagram, above the boxes of what it imports."""
     graph = import_graph.reduced(import_graph.import_graph(PACKAGE))
     drawing = import_graph.drawing(PACKAGE)
     assert all(f">{name}</text>" in drawing for name in graph)
@@ -93,7 +93,7 @@ def test_each_module_is_drawn_above_what_it_imports(import_graph: Any) -> None:
 
 
 def test_each_module_is_explained(import_graph: Any) -> None:
-    """The table below the diagram says what each part is for."""
+    """The table below the diagram explains each module."""
     page = (SOURCE.parents[1] / "explanation" / "architecture.md").read_text("utf-8")
     parts = set(import_graph.import_graph(PACKAGE)) - {PACKAGE.name}
     assert {part for part in parts if f"`{part}`" not in page} == set()

@@ -63,7 +63,7 @@ def test_an_error_with_a_deeply_nested_body_can_be_pickled() -> None:
 
 @pytest.mark.parametrize("turns", range(4))
 async def test_a_simulator_that_stops_while_clients_connect_leaves_no_socket(turns: int) -> None:
-    """What was accepted a moment before is closed: asyncio forgets it when its server is closed."""
+    """Connections that the simulator accepted a moment before it stops are closed."""
     async with Simulator() as simulator:
         port = urlsplit(simulator.url).port
         clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]
@@ -113,7 +113,7 @@ def test_a_client_that_was_never_made_can_be_shown(
 
 
 async def test_a_streamed_answer_is_kept_from_what_comes_after_it() -> None:
-    """Once it has arrived, the connection is used again; what breaks there is not its error."""
+    """A streamed answer that has arrived is not changed by a later failure of its connection."""
     right, wrong = whole(raw_answer("/v2/droplets/1/backups")), 200 * b"a: b\r\n"
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -186,7 +186,7 @@ async def test_an_answer_that_nobody_asked_for_is_nobodys(unasked_for: bytes) ->
 
 
 async def test_the_timeout_holds_for_a_body_that_began_before_its_request() -> None:
-    """By the timer of aiohttp it is that of the request before, which has ended."""
+    """An unasked answer that stalls on a kept connection is a timeout of the next request."""
     async with (
         unasked(whole(ANSWER), ANOTHER[:-30]) as (url, server_sends),
         aiohttp.ClientSession() as session,
@@ -199,7 +199,7 @@ async def test_the_timeout_holds_for_a_body_that_began_before_its_request() -> N
 
 
 async def test_what_the_loop_has_not_read_yet_is_seen_too() -> None:
-    """A loop that is busy between two requests has not noticed what its connection brought."""
+    """An unasked answer that the busy loop has not read yet is not taken for the next answer."""
     go_on, sent = threading.Event(), threading.Event()
 
     def serve(listening: socket.socket) -> None:
@@ -231,7 +231,7 @@ async def test_what_the_loop_has_not_read_yet_is_seen_too() -> None:
 async def test_a_new_connection_may_bring_something_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A server that is busy may say so before it is asked: that is the answer."""
+    """What a server sends on a new connection before it is asked is the answer."""
     serving, trusting = tls_contexts()
     serving.maximum_version = ssl.TLSVersion.TLSv1_2  # whose handshake ends with the server
     monkeypatch.setattr(aiohttp.connector, "_SSL_CONTEXT_VERIFIED", trusting)
@@ -287,7 +287,7 @@ REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: /v2/other\r\nContent-Length: 0\r\n\
 
 @pytest.mark.parametrize("between", [TOO_MANY, REDIRECT], ids=["429", "redirect"])
 async def test_a_closed_connection_is_no_failure_however_often_it_is_met(between: bytes) -> None:
-    """Each try may find one: the repeat at once is for each, not for the call."""
+    """Each try of a call repeats at once a request that met a closed connection."""
     server, url = await answering(whole(ANSWER), None, between, None, whole(ANSWER))
     async with server, AsyncGradient("token", base_url=url, max_retries=0) as client:
         list_waiting = partial(client.gpu_droplets.backups.list, 1, max_rate_limit_wait=None)
@@ -297,7 +297,7 @@ async def test_a_closed_connection_is_no_failure_however_often_it_is_met(between
 
 @pytest.mark.parametrize("between", [True, False], ids=["between pieces", "within one"])
 async def test_a_client_that_is_closed_ends_who_reads_a_streamed_answer(between: bool) -> None:
-    """With a clear error, and at once: nothing would wake the reader of a closed connection."""
+    """Closing the client ends the reader of a streamed answer in a clear error, at once."""
     server, url = await answering(whole(ANSWER)[:-30])
     go_on, waits = asyncio.Event(), asyncio.Event()
 
@@ -346,7 +346,7 @@ async def test_a_body_that_has_come_in_time_can_be_read_late(
 
 
 async def test_a_body_that_a_middleware_has_read_is_the_answer() -> None:
-    """One that logs bodies, say, in a session of the user's: aiohttp keeps it."""
+    """A body that a middleware of the user's session has read is still the answer."""
 
     async def log(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType

@@ -238,7 +238,7 @@ def test_one_crossing_for_all_that_is_there(
 
 @pytest.mark.parametrize("kind", [list, tuple, set, dict.fromkeys, iter])
 def test_any_iterable(client: Gradient, fleet: Fleet, kind: Callable[[Any], Any]) -> None:
-    """One result for each ID, with all its backups, whatever they come in."""
+    """A fan-out gives one result for each ID, with all its backups, from any kind of iterable."""
     results = list(client.gpu_droplets.backups.list_many(kind(list(fleet.droplets))))
     assert {result.droplet_id for result in results} == set(fleet.droplets)
     for result in results:
@@ -258,7 +258,7 @@ def test_duplicates(
 
 @pytest.mark.parametrize("wrong", [True, "1", 0], ids=repr)
 def test_bad_ids(client: Gradient, simulator: Simulator, droplet_id: int, wrong: Any) -> None:
-    """Of a collection they are refused at the call, of an iterator at their turn."""
+    """Bad IDs of a collection are refused at the call, those of an iterator at their turn."""
     backups = client.gpu_droplets.backups
     with pytest.raises((TypeError, ValueError), match="droplet_id"):
         backups.list_many([droplet_id, wrong])
@@ -313,7 +313,7 @@ def test_no_id_of_an_iterator_is_lost(client: Gradient, simulator: Simulator, fl
 
 
 def test_iterator_that_fails(client: Gradient, fleet: Fleet) -> None:
-    """What it gave before is answered and given, then the iterator's own error is raised."""
+    """What an iterator gave before it failed is answered, then its own error is raised."""
     asked, taken = list(fleet.droplets)[:4], list[int]()
 
     def ids() -> Iterator[int]:

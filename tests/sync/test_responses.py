@@ -75,7 +75,7 @@ def test_streamed_answer(client: Gradient, simulator: Simulator, droplet_id: int
 def test_a_streamed_answer_tells_what_the_raw_one_tells(
     client: Gradient, simulator: Simulator, droplet_id: int
 ) -> None:
-    """Its status, headers, request and number of tries, before the body is read."""
+    """A streamed answer has status, headers, request and number of tries before its body."""
     names = ("status_code", "method", "url", "http_request", "retries_taken")
     raw = client.gpu_droplets.backups.with_raw_response.list(droplet_id)
     with client.gpu_droplets.backups.with_streaming_response.list(droplet_id) as streamed:

@@ -156,7 +156,7 @@ async def raw(client: AsyncGradient) -> None:
 
 
 async def streaming(client: AsyncGradient) -> None:
-    """So does what the streaming view gives."""
+    """The streaming view gives answers that parse into the classes of the methods."""
     view = client.gpu_droplets.backups.with_streaming_response
     async with view.list(1) as response:
         assert_type(response, AsyncStreamedResponse[BackupListResponse])

@@ -150,7 +150,7 @@ def raw(client: Gradient) -> None:
 
 
 def streaming(client: Gradient) -> None:
-    """So does what the streaming view gives."""
+    """The streaming view gives answers that parse into the classes of the methods."""
     view = client.gpu_droplets.backups.with_streaming_response
     with view.list(1) as response:
         assert_type(response, StreamedResponse[BackupListResponse])
