@@ -178,12 +178,12 @@ class Feed(IdSource):
         return self._waiting.popleft()
 
     def rest(self) -> list[int]:
-        """Give the IDs that were taken from the iterator and not handed out."""
+        """Return the IDs that were taken from the iterator and not handed out."""
         return list(self._waiting)
 
 
 def fed(droplet_ids: Iterable[int], ahead: int) -> Collection[int] | Feed:
-    """Give IDs in a form that can be read on the loop.
+    """Return IDs in a form that can be read on the loop.
 
     A collection is one. Any other iterable may be a database cursor or the like, so it is asked in
     the calling thread, as there is room.

@@ -54,7 +54,7 @@ class Terms:
 
     @classmethod
     def of(cls, config: Config) -> Terms:
-        """Give those of a client."""
+        """Return those of a client."""
         headers = CIMultiDict({"Accept": "application/json", "User-Agent": USER_AGENT})
         return cls(
             config.access_token,
@@ -68,7 +68,7 @@ class Terms:
         )
 
     def changed(self, options: RequestOptions) -> Terms:
-        """Give those of one request.
+        """Return those of one request.
 
         Raises:
             TypeError: There is no such option, or its value is of another type.
@@ -92,13 +92,13 @@ class Terms:
         return attrs.evolve(self, **changes)
 
     def query(self, own: Mapping[str, object]) -> str:
-        """Give the query of an endpoint, joined with that of the client and of the options."""
+        """Return the query of an endpoint, joined with that of the client and of the options."""
         if self.default_query or self.extra_query or not own.keys() <= PAGING:
             return query_string(self.default_query, own, self.extra_query)
         return _paging_query_string(own.get("page"), own.get("per_page"))
 
     def url(self, path: str, query: str) -> URL:
-        """Give the URL of a path and a query that need no quoting any more."""
+        """Return the URL of a path and a query that need no quoting any more."""
         return URL.build(
             scheme=self._scheme,
             authority=self._authority,
@@ -156,11 +156,11 @@ class Call:
         self.redirects += 1
 
     def failed_request(self) -> FailedRequest:
-        """Give the request in the form in which errors keep it."""
+        """Return the request in the form in which errors keep it."""
         return FailedRequest("GET", self.terms.token.redact(self.url))
 
     def about(self) -> dict[str, Any]:
-        """Give what every error about this request says."""
+        """Return what every error about this request says."""
         return {
             "request": self.failed_request(),
             "droplet_id": self.droplet_id,

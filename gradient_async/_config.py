@@ -75,12 +75,12 @@ class _Secret(str):
 
 
 def masked(token: str | None) -> str | None:
-    """Give the same text without the white space around it, and without a representation."""
+    """Return the same text without the white space around it, and without a representation."""
     return None if token is None else _secret(token)
 
 
 def checked_factory(session: SessionFactory | None) -> SessionFactory | None:
-    """Give back a function that makes sessions, which is all that a client with its own loop takes.
+    """Return a function that makes sessions, which is all that a client with its own loop takes.
 
     Raises:
         TypeError: It is a session, which belongs to another loop, or something else.
@@ -111,7 +111,7 @@ class AccessToken:
         return cls(os.environ.get(TOKEN_VARIABLE, "") if given is None else given)
 
     def checked(self) -> AccessToken:
-        """Give back the token if it can be sent.
+        """Return the token if it can be sent.
 
         Raises:
             ConfigurationError: It is empty, or has a character that no header can have.
@@ -134,14 +134,14 @@ class AccessToken:
         return _Secret(f"Bearer {self._value!s}")
 
     def reveal(self) -> str:
-        """Give the token itself."""
+        """Return the token itself."""
         return str(self._value)
 
     def redact(self, text: str) -> str:
-        """Give text with the token, should it be in there, masked.
+        """Return text with the token, should it be in there, masked.
 
         A short one, such as the ``test`` of a test suite, is not looked for: it would be found in
-        words, numbers and URLs that are none of it.
+        words, numbers and URLs that are not the token.
         """
         if len(self._value) < SHORTEST_SECRET:
             return text
@@ -179,7 +179,7 @@ class Config:
 
         Raises:
             ConfigurationError: See `AccessToken.checked` and `checked_base_url`.
-            TypeError: A number is none, or headers are none.
+            TypeError: A value is not a number, or the headers are not a mapping.
             ValueError: A number is out of its range, or a header cannot be sent.
         """
         given: dict[str, Any] = {
@@ -203,7 +203,7 @@ class Config:
         return cls(**given)
 
     def with_changes(self, changes: ClientOptions) -> Config:
-        """Give the same settings with some of them changed.
+        """Return the same settings with some of them changed.
 
         Raises:
             TypeError: There is no such setting.
@@ -241,7 +241,7 @@ def _changed(
     added: Mapping[str, object] | None,
     instead: Mapping[str, object] | None,
 ) -> dict[str, object]:
-    """Give what the defaults of a copy are: the client's with some added, or others instead."""
+    """Return what the defaults of a copy are: the client's with some added, or others instead."""
     if added is not None and instead is not None:
         raise ValueError(f"{name} is added to the client's, set_{name} replaces it: give one")
     given = kept if instead is None else checked_mapping(f"set_{name}", instead)
@@ -253,7 +253,7 @@ def _base_url(given: str | None) -> str:
 
 
 def checked_base_url(url: str, allow_insecure_http: bool) -> str:
-    """Give back a base URL that the token may be sent to, without a slash at its end.
+    """Return a base URL that the token may be sent to, without a slash at its end.
 
     Raises:
         ConfigurationError: It is no plain ``https://`` URL. ``http://`` is for loopback only,

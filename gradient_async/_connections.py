@@ -186,7 +186,7 @@ class Connections:
         return self._closed
 
     def here(self) -> LoopConnections:
-        """Give the connections of the running loop.
+        """Return the connections of the running loop.
 
         Raises:
             RuntimeError: The client is closed, or no loop is running.
@@ -209,7 +209,7 @@ class Connections:
         return here
 
     def proxy_for(self, base_url: str) -> str | None:
-        """Give the proxy for requests to a URL. A session of the user's brings its own.
+        """Return the proxy for requests to a URL. A session of the user's brings its own.
 
         Raises:
             ConfigurationError: See `proxy_from_environment`.
@@ -229,7 +229,7 @@ class Connections:
                 asyncio.run_coroutine_threadsafe(connections.close(), loop)
 
     def shared(self) -> Connections:
-        """Give the same connections for a copy of the client, which cannot close them."""
+        """Return the same connections for a copy of the client, which cannot close them."""
         return _BorrowedConnections(self)
 
     def after_fork_in_child(self) -> None:
@@ -277,7 +277,7 @@ def _make_session(source: SessionSource | None) -> tuple[aiohttp.ClientSession, 
 
 
 def _limit(session: aiohttp.ClientSession) -> int:
-    """Give the number of requests that the session can send at once without queueing itself."""
+    """Return the number of requests that the session can send at once without queueing itself."""
     connector = session.connector
     limits = () if connector is None else (connector.limit, connector.limit_per_host)
     return min([MAX_CONNECTIONS, *(limit for limit in limits if limit)])

@@ -26,7 +26,7 @@ class Deadlines:
         self._rings_at = inf
 
     def after(self, seconds: float | None) -> Deadline:
-        """Give a deadline so many seconds from now, ``None`` for one that never comes."""
+        """Return a deadline so many seconds from now, ``None`` for one that never comes."""
         return Deadline(self, inf if seconds is None else self.loop.time() + seconds)
 
     def add(self, deadline: Deadline) -> None:

@@ -74,7 +74,7 @@ class Exchange:
             self.close()
 
     async def _piece(self) -> bytes:
-        """Give the next piece of the body, an empty one at its end."""
+        """Return the next piece of the body, an empty one at its end."""
         if self._arrived is not None:
             piece, self._arrived = self._arrived, b""
             return piece
@@ -109,7 +109,7 @@ class Exchange:
             raise wire_error(error, self._call)  # noqa: B904 - it has its cause
 
     async def iter_bytes(self) -> AsyncIterator[bytes]:
-        """Give the body in pieces, as they arrive; errors as with `read`, but no limit."""
+        """Return the body in pieces, as they arrive; errors as with `read`, but no limit."""
         self._begin()
         try:
             while piece := await self.here.run(self._piece()):
@@ -132,7 +132,7 @@ class Exchange:
         self._begun = True
 
     def response(self, content: bytes) -> Response:
-        """Give the answer as a value, with the body that was read."""
+        """Return the answer as a value, with the body that was read."""
         return Response(
             "GET",
             self.url,
@@ -144,10 +144,13 @@ class Exchange:
         )
 
     def close(self) -> None:
-        """Give the connection back, or drop it when the body was not read to its end."""
+        """Return the connection back, or drop it when the body was not read to its end."""
         if not self.closed:
             self.closed = True
-            self._raw.release() if self._raw.content.at_eof() else self._raw.close()
+            if self._raw.content.at_eof():
+                self._raw.release()
+            else:
+                self._raw.close()
             self.here.slots.give_back()
 
 

@@ -39,10 +39,10 @@ class IdSource(AsyncIterator[int], ABC):
 
     @abstractmethod
     def rest(self) -> list[int]:
-        """Give the IDs that are known and were not handed out."""
+        """Return the IDs that are known and were not handed out."""
 
     def unlisted(self) -> int | None:
-        """Give the number of IDs that are not known yet, ``None`` if that is not known either."""
+        """Return the number of IDs that are not known yet, ``None`` if that is not known either."""
         return 0
 
     async def aclose(self) -> None:
@@ -82,7 +82,7 @@ class _Source:
         self.error: BaseException | None = None
 
     async def next(self) -> int | None:
-        """Give the next ID, ``None`` at the end.
+        """Return the next ID, ``None`` at the end.
 
         An error of the IDs is their end, too; the run raises it at its own.
         """
@@ -105,11 +105,11 @@ class _Source:
         return None
 
     def rest(self) -> Iterable[int]:
-        """Give the IDs that were not handed out, as far as they can be told without taking them."""
+        """Return the IDs that were not handed out, as far as that is known without taking them."""
         return _untaken(self._ids, self._taken)
 
     def unlisted(self) -> int | None:
-        """Give the number of IDs that there are besides, and that cannot be told yet."""
+        """Return the number of IDs that there are besides, and that cannot be told yet."""
         return self._ids.unlisted() if isinstance(self._ids, IdSource) else 0
 
 
@@ -143,7 +143,7 @@ class _Repeats(Generic[R]):
         return droplet_id in self._answers
 
     def again(self, droplet_id: int) -> R | None:
-        """Give the answer for an ID that comes again, and forget it after its last time."""
+        """Return the answer for an ID that comes again, and forget it after its last time."""
         answer = self._answers.get(droplet_id)
         if answer is not None and self._expected is not None:
             self._expected[droplet_id] -= 1
@@ -249,7 +249,7 @@ class _Run(Generic[R]):
             self._news.set_result(None)
 
     def news(self) -> asyncio.Future[None]:
-        """Give what is done once there is an answer, an error or an end."""
+        """Return what is done once there is an answer, an error or an end."""
         self._news = self._loop.create_future()
         return self._news
 

@@ -43,7 +43,7 @@ FEW: Final = 2
 
 
 def checked_plan(plan: PlanChoice) -> PlanChoice:
-    """Give back the name of a plan if there is such a plan.
+    """Return the name of a plan if there is such a plan.
 
     Raises:
         ValueError: There is none.
@@ -158,12 +158,12 @@ class FirstPages:
 
 
 def pages(total: int) -> int:
-    """Give the number of requests that a listing takes: at least one."""
+    """Return the number of requests that a listing takes: at least one."""
     return max(1, -(-total // MAX_PER_PAGE))
 
 
 def as_backup(image: Image) -> Backup | None:
-    """Give the backup that an image is; ``None`` for another kind, or one that lacks something."""
+    """Return the backup that an image is; ``None`` for another kind, or where a part is missing."""
     if image.type != "backup" or None in (
         image.created_at,
         image.min_disk_size,
@@ -178,7 +178,7 @@ def as_backup(image: Image) -> Backup | None:
 def joined_backups(
     droplet: Droplet, images: Mapping[int, Backup], policies: Mapping[int, Policy]
 ) -> list[Backup] | None:
-    """Give the backups of a Droplet, oldest first, or ``None`` when they cannot be vouched for.
+    """Return the backups of a Droplet, oldest first, or ``None`` when they cannot be vouched for.
 
     They cannot when the Droplet does not say which it has, when one that it names is not among the
     images, and when it names none although its policy is enabled or not known.
@@ -195,7 +195,7 @@ def joined_backups(
 
 
 def oldest_first(backups: Iterable[Backup]) -> list[Backup]:
-    """Give backups in the order in which they were made, which no listing promises."""
+    """Return backups in the order in which they were made, which no listing promises."""
     return sorted(backups, key=attrgetter("created_at", "id"))
 
 

@@ -67,12 +67,12 @@ class FleetReader(IdSource):
         return droplet_id
 
     def rest(self) -> list[int]:
-        """Give the IDs that are known and were not handed out."""
+        """Return the IDs that are known and were not handed out."""
         known = list(self._known)  # in one step, as another thread may ask while the loop reads on
         return [droplet_id for droplet_id in known if droplet_id not in self._handed_out]
 
     def unlisted(self) -> int | None:
-        """Give the number of Droplets that are not known yet."""
+        """Return the number of Droplets that are not known yet."""
         return max(0, (self.total or 0) - len(self._known)) if self._known else None
 
     async def aclose(self) -> None:
@@ -80,7 +80,7 @@ class FleetReader(IdSource):
         await self._ids.aclose()
 
     async def answer(self, droplet_id: int) -> DropletBackups:
-        """Give the backups of a Droplet that was handed out, asking for them where it has to."""
+        """Return the backups of a Droplet that was handed out, asking for them where it has to."""
         droplet = self._known[droplet_id]
         backups = None if self._join is None else self._join.backups_of(droplet)
         if backups is None:
@@ -203,7 +203,7 @@ def _total(page: Page[Any]) -> int:
 
 
 async def _page(listing: Paged[T], number: int) -> Page[T] | None:
-    """Give a page of a listing that may be refused, which is no reason to stop."""
+    """Return a page of a listing that may be refused, which is no reason to stop."""
     try:
         return await listing.fetch(number)
     except errors.APIError as error:

@@ -47,13 +47,13 @@ class Source:
         return ast.parse(self.text)
 
     def classes(self) -> Iterator[ast.ClassDef]:
-        """Give the public classes of the module."""
+        """Return the public classes of the module."""
         for node in self.tree.body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 yield node
 
     def imports(self) -> list[str]:
-        """Give the names that each import of the module brings, one statement a name."""
+        """Return the names that each import of the module brings, one statement a name."""
         found: list[str] = []
         for node in ast.walk(self.tree):
             if isinstance(node, ast.ImportFrom) and node.module != "__future__":
@@ -64,7 +64,7 @@ class Source:
         return found
 
     def unsupported(self, node: ast.AST, why: str) -> GenerationError:
-        """Give the error for a construct without a rule."""
+        """Return the error for a construct without a rule."""
         return GenerationError(f"{self.name}:{getattr(node, 'lineno', 0)}: {why}")
 
 
@@ -116,7 +116,7 @@ BLOCKING_WORDS: Final = (
 
 
 def blocking_name(name: str) -> str:
-    """Give the name of the blocking twin of a class.
+    """Return the name of the blocking twin of a class.
 
     Example:
         >>> blocking_name("AsyncBackupsResource")
@@ -126,7 +126,7 @@ def blocking_name(name: str) -> str:
 
 
 def blocking_type(annotation: str) -> str:
-    """Give the type that a blocking method has in place of an asynchronous one.
+    """Return the type that a blocking method has in place of an asynchronous one.
 
     Example:
         >>> blocking_type("Listing[tuple[int, Policy]]")
@@ -137,7 +137,7 @@ def blocking_type(annotation: str) -> str:
 
 
 def blocking_text(docstring: str) -> str:
-    """Give a docstring, with its examples, as it reads for blocking code.
+    """Return a docstring, with its examples, as it reads for blocking code.
 
     Example:
         >>> blocking_text(">>> async for backup in client.iter_backups(1):")
@@ -149,7 +149,7 @@ def blocking_text(docstring: str) -> str:
 
 
 def docstring_of(node: Function | ast.ClassDef, source: Source) -> str:
-    """Give the docstring of something public, which has to have one."""
+    """Return the docstring of something public, which has to have one."""
     docstring = ast.get_docstring(node)
     if docstring is None:
         raise source.unsupported(node, f"{node.name} has no docstring")
@@ -157,7 +157,7 @@ def docstring_of(node: Function | ast.ClassDef, source: Source) -> str:
 
 
 def quoted(docstring: str, indent: int) -> str:
-    """Give a docstring as a literal, indented."""
+    """Return a docstring as a literal, indented."""
     lines = docstring.replace("\\", "\\\\").replace('"""', '\\"\\"\\"').splitlines()
     text = "\n".join(" " * indent + line if line else "" for line in lines)
     end = "\n" + " " * indent if len(lines) > 1 or text.endswith('"') else ""
@@ -165,7 +165,7 @@ def quoted(docstring: str, indent: int) -> str:
 
 
 def forwarded(arguments: ast.arguments) -> str:
-    """Give the arguments of a call that passes on what a signature takes.
+    """Return the arguments of a call that passes on what a signature takes.
 
     Example:
         >>> forwarded(ast.parse("def f(self, a, *, b=1, **c): ...").body[0].args)
@@ -181,7 +181,7 @@ def forwarded(arguments: ast.arguments) -> str:
 
 
 def decorators(node: Function) -> set[str]:
-    """Give the names of the decorators of a method."""
+    """Return the names of the decorators of a method."""
     return {ast.unparse(decorator).rpartition(".")[2] for decorator in node.decorator_list}
 
 
@@ -219,7 +219,7 @@ class Twin:
         self.name = blocking_name(node.name)
 
     def text(self) -> str:
-        """Give the source of the class."""
+        """Return the source of the class."""
         docstring = blocking_text(docstring_of(self.node, self.source))
         parts = [f"class {self.name}{self._bases()}:", quoted(docstring, 4), "", self._init()]
         parts += [text for member in self.node.body if (text := self._member(member))]
@@ -325,7 +325,7 @@ class Twin:
         return f"{'' if returns == 'None' else 'return '}self._portal.run({call})"
 
     def _fan_out(self, node: Function) -> str:
-        """Give the call that reads the first argument, if it is the IDs, in the calling thread."""
+        """Return the call that reads the first argument, if that is IDs, in the calling thread."""
         names = [argument.arg for argument in node.args.args]
         if len(names) == 1:
             call = f"self._wrapped.{node.name}({forwarded(node.args)})"
@@ -360,7 +360,7 @@ class ClientTwin(Twin):
     """The blocking twin of the client: it makes the portal, and ends it."""
 
     def text(self) -> str:
-        """Give the source of the class."""
+        """Return the source of the class."""
         text, found = re.subn(SESSION_OF_A_LOOP, "", super().text())
         if not found:
             raise self.source.unsupported(self.node, "says nothing of a session of one loop")
@@ -411,7 +411,7 @@ class View:
     methods: list[str] = field(default_factory=list)
 
     def text(self) -> str | None:
-        """Give the source of the class; ``None`` for a resource that has no endpoint."""
+        """Return the source of the class; ``None`` for a resource that has no endpoint."""
         methods = [text for member in self.node.body if (text := self._method(member))]
         if not methods:
             return None
@@ -441,7 +441,7 @@ class View:
 
 
 def _sent_endpoint(node: ast.AsyncFunctionDef) -> str | None:
-    """Give ``endpoint, options`` of a method that is ``return await self._get(...)``."""
+    """Return ``endpoint, options`` of a method that is ``return await self._get(...)``."""
     *before, last = node.body
     if len(before) > (ast.get_docstring(node) is not None):
         return None
@@ -454,7 +454,7 @@ def _sent_endpoint(node: ast.AsyncFunctionDef) -> str | None:
 
 
 def views(source: Source) -> str:
-    """Give the raw and the streaming view of every resource class of a module."""
+    """Return the raw and the streaming view of every resource class of a module."""
     texts: list[str | None] = []
     for node in source.classes():
         texts += [
@@ -494,7 +494,7 @@ def module(docstring: str, source: str, prelude: str, imports: list[str], body: 
 
 
 def outputs() -> dict[str, str]:
-    """Give every generated file, by its path in the package, formatted."""
+    """Return every generated file, by its path in the package, formatted."""
     resources = [read("resources/backups.py"), read("resources/gpu_droplets.py")]
     written = {"resources/_views.py": _async_views(resources)}
     written["sync/client.py"] = _client()
@@ -552,7 +552,7 @@ def _resource(source: Source) -> str:
 
 
 def _beside_sync(line: str) -> str:
-    """Give an import of a module of `resources` as one of `sync`, which has the twins."""
+    """Return an import of a module of `resources` as one of `sync`, which has the twins."""
     match = re.fullmatch(r"from \.(\w+) import (\w+)", line)
     if match is None:
         return line
@@ -575,7 +575,7 @@ def _package() -> str:
 
 
 def formatted(text: str) -> str:
-    """Give a module without unused imports, sorted and formatted as all others."""
+    """Return a module without unused imports, sorted and formatted as all others."""
     for command in (
         ["check", "--quiet", "--select=F401,I", "--unsafe-fixes", "--fix-only"],
         ["format", "--quiet"],

@@ -67,7 +67,7 @@ def _checked_timeout(value: float | None) -> float | None:
 
 
 def checked_seconds(name: str, value: float | None) -> float | None:
-    """Give a number of seconds that something may take as a ``float``, ``None`` for no bound.
+    """Return a number of seconds that something may take as a ``float``, ``None`` for no bound.
 
     Raises:
         TypeError: It is no number.
@@ -172,7 +172,7 @@ _FRAMING: Final = frozenset({"content-length", "host", "transfer-encoding"})
 
 
 def checked_headers(name: str, headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Give headers that can be sent. What is wrong is told without the value, often a secret.
+    """Return headers that can be sent. What is wrong is told without the value, often a secret.
 
     Raises:
         TypeError: They are no mapping, or a name or a value is no ``str``.
@@ -186,7 +186,7 @@ def checked_headers(name: str, headers: Mapping[str, str] | None) -> dict[str, s
 
 
 def checked_mapping(name: str, value: Mapping[str, T] | None) -> Mapping[str, T]:
-    """Give back a mapping, an empty one for ``None``.
+    """Return a mapping, an empty one for ``None``.
 
     Raises:
         TypeError: It is no mapping.
@@ -230,17 +230,17 @@ class Response:
 
 
 def checked_droplet_id(value: int) -> int:
-    """Give a Droplet ID, which goes into the path of a URL, as a plain ``int``.
+    """Return a Droplet ID, which goes into the path of a URL, as a plain ``int``.
 
     Raises:
-        TypeError: It is no integer. A ``bool``, a ``float`` and a ``str`` are none.
+        TypeError: It is not an integer. A ``bool``, a ``float`` and a ``str`` are not.
         ValueError: It is less than 1.
     """
     return checked_count("droplet_id", value)
 
 
 def paging_query(page: int | None, per_page: int | None) -> dict[str, object]:
-    """Give the query of one page; what is ``None`` is left to the API.
+    """Return the query of one page; what is ``None`` is left to the API.
 
     Raises:
         TypeError: One of them is no integer.
@@ -255,10 +255,10 @@ def paging_query(page: int | None, per_page: int | None) -> dict[str, object]:
 
 
 def checked_count(name: str, value: int, least: int = 1, most: int | None = None) -> int:
-    """Give a whole number, of whichever class (of NumPy, say), as a plain ``int``.
+    """Return a whole number, of whichever class (of NumPy, say), as a plain ``int``.
 
     Raises:
-        TypeError: It is no integer. A ``bool``, a ``float`` and a ``str`` are none.
+        TypeError: It is not an integer. A ``bool``, a ``float`` and a ``str`` are not.
         ValueError: It is less than ``least`` or more than ``most``.
     """
     if type(value) is not int:
@@ -342,7 +342,7 @@ class RateLimitHeaders:
 
 
 def _whole(text: str | None) -> int | None:
-    """Read a header that is a number; a number too long to be meant is none."""
+    """Read a header that is a number; one that is too long to be meant is ignored."""
     if text is None or len(text) > 18:
         return None
     text = text.strip()
@@ -384,7 +384,7 @@ _STATUS_ERRORS: Final[Mapping[int, type[errors.APIStatusError]]] = {
 def status_error(
     response: Response, limits: RateLimitHeaders, droplet_id: int | None = None
 ) -> errors.APIStatusError:
-    """Give the error that an answer with an error status is."""
+    """Return the error that an answer with an error status is."""
     status = response.status_code
     if status == 429:
         return _rate_limit_error(response, limits, droplet_id)
@@ -414,7 +414,7 @@ def _rate_limit_error(
 def validation_error(
     problem: str, path: str, response: Response, droplet_id: int | None = None
 ) -> errors.APIResponseValidationError:
-    """Give the error that a good answer with an unexpected body is."""
+    """Return the error that a good answer with an unexpected body is."""
     return errors.APIResponseValidationError(
         f"{response.status_code} with an unexpected body: {problem} at {path} in "
         f"{_excerpt(response.content)}",
@@ -424,7 +424,7 @@ def validation_error(
 
 
 def failed_response(response: Response) -> errors.FailedResponse:
-    """Give an answer in the form in which errors keep it."""
+    """Return an answer in the form in which errors keep it."""
     return errors.FailedResponse(
         response.status_code,
         Headers(response.headers),
@@ -458,7 +458,7 @@ def _error_body(content: bytes) -> dict[str, Any]:
 
 
 def _status_message(response: Response) -> str:
-    """Give ``404 not_found: The resource ...``, or what there is of it."""
+    """Return ``404 not_found: The resource ...``, or what there is of it."""
     body = _error_body(response.content)
     said = ": ".join(str(body[key]) for key in ("id", "message") if body.get(key))
     if 300 <= response.status_code < 400:
@@ -475,14 +475,14 @@ def _excerpt(content: bytes, length: int = 120) -> str:
 
 
 def origin(url: str) -> tuple[str, str | None, str, int | None]:
-    """Give the scheme, user, host and port of a URL, which is what a token is sent to."""
+    """Return the scheme, user, host and port of a URL, which is what a token is sent to."""
     parts = urlsplit(url)
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
     return parts.scheme, parts.username, (parts.hostname or "").lower(), port
 
 
 def redirect_target(url: str, response: Response) -> str | None:
-    """Give the URL that a redirect leads to, if the token may be sent there: to the same origin."""
+    """Return where a redirect leads, if the token may be sent there: to the same origin."""
     if response.status_code not in (301, 302, 303, 307, 308):
         return None
     try:

@@ -49,8 +49,12 @@ class _Waiter:
         return True
 
     def _settle(self, error: RateLimitError | None) -> None:
-        if not self.future.done():
-            self.future.set_exception(error) if error else self.future.set_result(None)
+        if self.future.done():
+            return
+        if error is None:
+            self.future.set_result(None)
+        else:
+            self.future.set_exception(error)
 
 
 class Pacer:
@@ -179,7 +183,7 @@ class Pacer:
         return self._schedule.opens_at > sent_at
 
     def closed_for(self) -> float:
-        """Give the seconds until the gate opens."""
+        """Return the seconds until the gate opens."""
         return max(0.0, self._schedule.opens_at - self._clock())
 
     def give_back(self, sent_at: float) -> None:

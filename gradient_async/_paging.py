@@ -247,5 +247,5 @@ class Paged(Generic[T]):
     def listing(
         self, first: Page[T] | None = None, *, concurrency: int = DEFAULT_PAGE_CONCURRENCY
     ) -> Listing[T]:
-        """Give all items, without fetching the first page again where it is given."""
+        """Return all items, without fetching the first page again where it is given."""
         return Listing(self, concurrency=concurrency, first=first)

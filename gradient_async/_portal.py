@@ -237,12 +237,12 @@ class Portal:
             raise
 
     def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
-        """Give the items of an asynchronous iterator, each as it comes."""
+        """Return the items of an asynchronous iterator, each as it comes."""
         while (item := self.run(_next(items))) is not _END:
             yield item
 
     def _enter(self) -> _LoopThread | None:
-        """Give the thread of the loop, which the first call starts, and goes on until all left.
+        """Return the thread of the loop, which the first call starts, and goes on until all left.
 
         Gives ``None`` for a daemon thread that goes on while the program ends.
         """
@@ -311,7 +311,7 @@ class Portal:
             thread.stop()
 
     def shared(self, at_end: AtEnd) -> Portal:
-        """Give the same portal for a copy of the client, which ends itself but not the loop."""
+        """Return the same portal for a copy of the client, which ends itself but not the loop."""
         return _BorrowedPortal(self, at_end)
 
     def after_fork_in_child(self) -> None:

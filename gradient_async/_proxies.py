@@ -12,7 +12,7 @@ __all__ = ["proxy_from_environment"]
 
 
 def proxy_from_environment(base_url: str) -> str | None:
-    """Give the proxy that ``HTTPS_PROXY`` and its like name for a URL, if they name one.
+    """Return the proxy that ``HTTPS_PROXY`` and its like name for a URL, if they name one.
 
     There is none for loopback: another machine would take it for its own.
 
@@ -30,7 +30,7 @@ def proxy_from_environment(base_url: str) -> str | None:
 
 
 def _checked_proxy(proxy: str, variable: str) -> str:
-    """Give back the URL of a proxy; one without a scheme is reached by ``http://``.
+    """Return the URL of a proxy; one without a scheme is reached by ``http://``.
 
     What is wrong is told without the URL, which may have a password in it.
     """

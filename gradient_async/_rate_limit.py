@@ -55,7 +55,7 @@ class RateLimit:
 
 
 def ideal_seconds(requests: int, rate_limit: RateLimit | None) -> float:
-    """Give the seconds until the last of so many requests can be sent, from fresh windows.
+    """Return the seconds until the last of so many requests can be sent, from fresh windows.
 
     Example:
         >>> ideal_seconds(1000, RateLimit())
@@ -70,7 +70,7 @@ def ideal_seconds(requests: int, rate_limit: RateLimit | None) -> float:
 
 
 def _longest_wait(before: int, windows: list[tuple[int, float]]) -> float:
-    """Give the longest row of spans that so many earlier requests fill, one limit for each span.
+    """Return the longest row of spans that so many earlier requests fill, one limit for each span.
 
     Args:
         before: The number of the earlier requests.

@@ -28,7 +28,7 @@ class AsyncAPIResource:
         return self._get_on(self._transport.terms(options), endpoint)
 
     def _getter(self, options: RequestOptions) -> Get:
-        """Give what sends any number of endpoints with the same options.
+        """Return what sends any number of endpoints with the same options.
 
         Raises:
             TypeError: There is no such option, or its value is of another type.

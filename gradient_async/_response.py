@@ -90,7 +90,7 @@ class RawResponse(Generic[T]):
         return True
 
     def json(self) -> Any:
-        """Give the body as plain ``dict`` and ``list`` objects, fields unknown to us included.
+        """Return the body as plain ``dict`` and ``list`` objects, fields unknown to us included.
 
         Raises:
             ValueError: The body is no JSON.
@@ -108,7 +108,7 @@ class APIResponse(RawResponse[T]):
     """A whole answer, from the blocking client."""
 
     def parse(self) -> T:
-        """Give the answer as its response class.
+        """Return the answer as its response class.
 
         Raises:
             APIResponseValidationError: The body is not what the endpoint promises.
@@ -120,7 +120,7 @@ class AsyncAPIResponse(RawResponse[T]):
     """A whole answer, from the asynchronous client."""
 
     async def parse(self) -> T:
-        """Give the answer as its response class.
+        """Return the answer as its response class.
 
         Raises:
             APIResponseValidationError: The body is not what the endpoint promises.
@@ -128,7 +128,7 @@ class AsyncAPIResponse(RawResponse[T]):
         return self._parsed()
 
     def blocking(self) -> APIResponse[T]:
-        """Give the same answer as the blocking client does."""
+        """Return the same answer as the blocking client does."""
         return APIResponse(self._response, self._endpoint, self._token)
 
 
@@ -185,7 +185,7 @@ class AsyncStreamedResponse(Generic[T]):
         return self._exchange.closed
 
     def iter_bytes(self) -> AsyncIterator[bytes]:
-        """Give the body in pieces, decompressed, as they arrive. No bound on its size.
+        """Return the body in pieces, decompressed, as they arrive. No bound on its size.
 
         The pieces are not kept. After `read` the one piece is what that gave.
 

@@ -16,23 +16,20 @@ LONGEST_RETRY_AFTER: Final = 60.0
 _TRANSIENT_STATUSES: Final = frozenset({408, 409})
 
 
-def backoff(
-    attempt: int, jitter: float, *, first: float = FIRST_DELAY, longest: float = LONGEST_DELAY
-) -> float:
-    """Give the pause after the try number ``attempt``, in seconds: doubled each time, to a bound.
+def backoff(attempt: int, jitter: float, *, longest: float = LONGEST_DELAY) -> float:
+    """Return the pause after the try number ``attempt``, in seconds: doubled each time, to a bound.
 
     Args:
         attempt: The number of tries made, from 1.
         jitter: A number from 0 to 1 that shortens the pause by up to a quarter, so that clients
             which failed together do not come back together.
-        first: The pause after the first try.
         longest: The bound.
 
     Example:
         >>> [backoff(attempt, jitter=0.0) for attempt in (1, 2, 3, 9)]
         [0.5, 1.0, 2.0, 8.0]
     """
-    return min(first * 2.0 ** min(attempt - 1, 30), longest) * (1 - jitter / 4)
+    return min(FIRST_DELAY * 2.0 ** min(attempt - 1, 30), longest) * (1 - jitter / 4)
 
 
 def retry_delay(
@@ -43,7 +40,7 @@ def retry_delay(
     jitter: float,
     retry_after: float | None = None,
 ) -> float | None:
-    """Give the seconds to wait before the next try, or ``None`` when there should be none.
+    """Return the seconds to wait before the next try, or ``None`` when there should be none.
 
     An answer 429 is not decided here: the client waits for the rate limit, see `_pacing`.
 

@@ -57,7 +57,7 @@ class _Window:
             self.expired.append(self.answered.popleft())
 
     def own(self, now: float, running: int) -> int:
-        """Give the number of the client's own requests that are counted."""
+        """Return the number of the client's own requests that are counted."""
         self.expire(now)
         return running + len(self.answered)
 
@@ -79,7 +79,7 @@ class _Window:
         return running == 0 or own + self.others(now) + 1 <= self.limit + ROUNDING
 
     def room_at(self, now: float, running: int, ahead: int) -> float:
-        """Give the earliest time for a request that has ``ahead`` others before it."""
+        """Return the earliest time for a request that has ``ahead`` others before it."""
         rounds, ahead = divmod(ahead, self.limit)
         own = self.own(now, running + ahead)
         expiring = max(0, own + 1 - self.limit)
@@ -92,11 +92,11 @@ class _Window:
         return first + rounds * self.seconds
 
     def _expiry(self, count: int, now: float) -> float:
-        """Give the time at which so many of the answered requests have expired."""
+        """Return the time at which so many of the answered requests have expired."""
         return self.answered[count - 1] + self.seconds if count else now
 
     def _room_beside_others(self, now: float, own: int, least: int) -> float:
-        """Give the first time at which enough own requests have expired and the others faded.
+        """Return the first time at which enough own requests have expired and the others faded.
 
         The more own requests have expired, the less need the others have faded: the best number of
         them is where the one takes as long as the other.
@@ -129,7 +129,7 @@ class _Window:
                 self.see_others(now, most, sent_at)
 
     def _surely_counted(self, now: float, sent_at: float) -> int:
-        """Give the number of own requests that were counted with one that was sent then."""
+        """Return the number of own requests that were counted with one that was sent then."""
         # The server counts a request up to a round trip before its answer, and as much less long.
         expired = bisect_right(self.answered, now - self.seconds + (now - sent_at))
         return 1 + max(0, bisect_right(self.answered, sent_at) - expired)
@@ -173,7 +173,7 @@ class Schedule:
         return True
 
     def ready_at(self, now: float, ahead: int = 0) -> float:
-        """Give the earliest time at which a request with ``ahead`` others before it may start."""
+        """Return the earliest time at which a request with ``ahead`` others before it may start."""
         times = [window.room_at(now, self.running, ahead) for window in self.windows]
         if self._test is not None:
             times.append(now + ANSWER_SECONDS)
@@ -259,7 +259,7 @@ class Schedule:
         self._refusal_kind = "hourly" if limits.retry_after is None else "burst"
 
     def _refusing_window(self, limits: RateLimitHeaders) -> _Window | None:
-        """Give the window that a 429 is about: only the short one's has ``retry-after``.
+        """Return the window that a 429 is about: only the short one's has ``retry-after``.
 
         One that names no moment at all is of something else, a proxy say, and about neither.
         """
@@ -268,7 +268,7 @@ class Schedule:
         return self.windows[-1 if limits.retry_after is None else 0]
 
     def _pause(self, now: float, limits: RateLimitHeaders) -> float | None:
-        """Give the seconds that an answer 429 asks for, ``None`` where nothing tells.
+        """Return the seconds that an answer 429 asks for, ``None`` where nothing tells.
 
         ``ratelimit-reset`` has been seen to lie in the past: then the client's own window tells.
         """

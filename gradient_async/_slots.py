@@ -46,7 +46,7 @@ class Slots:
             raise
 
     def give_back(self) -> None:
-        """Give a place to the one who has waited longest, or have it free."""
+        """Return a place to the one who has waited longest, or have it free."""
         while self._waiting:
             given = self._waiting.popleft()
             if not given.done():

@@ -168,7 +168,7 @@ def _object_factory(kind: Any, converter: BaseConverter) -> _Hook:
 
 
 def _usable_links(links: Any) -> dict[str, Any] | None:
-    """Give what of the links can be read, each for itself: one may name the next page."""
+    """Return what of the links can be read, each for itself: one may name the next page."""
     if not isinstance(links, dict):
         return None
     pages = links.get("pages")
@@ -251,19 +251,15 @@ def _parsed(text: str) -> datetime:
 
 
 def _is_list(kind: Any) -> bool:
-    return _origin(kind) is list
+    return get_origin(kind) is list
 
 
 def _is_map(kind: Any) -> bool:
-    return _origin(kind) is dict
-
-
-def _origin(kind: Any) -> Any:
-    return get_origin(kind)
+    return get_origin(kind) is dict
 
 
 def _is_enumeration(kind: Any) -> bool:
-    return _origin(kind) is Literal
+    return get_origin(kind) is Literal
 
 
 def _is_open_enumeration(kind: Any) -> bool:

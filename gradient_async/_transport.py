@@ -59,7 +59,7 @@ class Transport:
         self._terms = Terms.of(config)
 
     def terms(self, options: RequestOptions) -> Terms:
-        """Give the terms of requests with these options.
+        """Return the terms of requests with these options.
 
         Raises:
             TypeError: There is no such option, or its value is of another type.
@@ -201,7 +201,7 @@ class Transport:
         return sent_at
 
     def _repeat_at_once(self, call: Call, error: Exception) -> bool:
-        """Tell whether a try is repeated at once: where a kept connection had been closed."""
+        """Decide whether to repeat a try at once, as after a kept connection that was closed."""
         again = isinstance(error, StaleConnectionError) and not call.repeated
         call.repeated = again
         return again
@@ -251,7 +251,7 @@ def _log(call: Call, response: Response) -> None:
 def unexpected_body(
     failure: DecodeFailure, endpoint: Endpoint[Any], response: Response, token: AccessToken
 ) -> APIResponseValidationError:
-    """Give the error of a good answer that is not what the endpoint promises."""
+    """Return the error of a good answer that is not what the endpoint promises."""
     return validation_error(
         token.redact(str(failure)),
         token.redact(failure.path),

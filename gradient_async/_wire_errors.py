@@ -31,7 +31,7 @@ def may_have_been_sent(error: BaseException) -> bool:
 
 
 def wire_error(error: Exception, call: Call) -> APIConnectionError:
-    """Give the error of our tree for what went wrong between here and the server.
+    """Return the error of our tree for what went wrong between here and the server.
 
     Raise it where ``error`` was caught: a function that was given it keeps it in its frame, and it
     may tell the token.
@@ -58,7 +58,7 @@ def _named(error: Exception, call: Call) -> APIConnectionError:
 
 
 def _said(error: Exception) -> str:
-    """Give what aiohttp says of a failure, in one line.
+    """Return what aiohttp says of a failure, in one line.
 
     Where it cannot read an answer, it speaks of a status 400, which nobody sent.
     """
@@ -71,7 +71,7 @@ def _said(error: Exception) -> str:
 
 
 def _shown_cause(error: BaseException, token: AccessToken) -> BaseException | None:
-    """Give an error without the frames that hold the token, ``None`` if it says the token itself.
+    """Return an error without the frames that hold the token, ``None`` if it says the token itself.
 
     A server may have sent it back, and aiohttp quotes what it cannot read.
     """

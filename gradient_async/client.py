@@ -27,7 +27,7 @@ DEFAULT_RATE_LIMIT = RateLimit()
 
 
 def own_attributes(client: object) -> dict[str, Any]:
-    """Give what a client has, also by a subclass, but for what it derives from itself and keeps."""
+    """Return what a client has, also by a subclass, but not what it derives from that."""
     return {
         name: value
         for name, value in vars(client).copy().items()
@@ -198,7 +198,7 @@ class AsyncGradient:
         return self._transport.connections.closed
 
     async def close(self) -> None:
-        """Give the connections back. Requests that are under way end in `APIConnectionError`.
+        """Return the connections back. Requests that are under way end in `APIConnectionError`.
 
         Closing again does nothing. A session of your own stays open.
         """

@@ -149,7 +149,7 @@ class FailedRequest(NamedTuple):
     """The whole URL, with its query."""
 
     def __str__(self) -> str:
-        """Give both, as in a log."""
+        """Return both, as in a log."""
         return f"{self.method} {self.url}"
 
 
@@ -200,7 +200,7 @@ class APIError(GradientError):
         self.attempts = attempts
 
     def __str__(self) -> str:
-        """Give the message, what to do next, and the request it is about."""
+        """Return the message, what to do next, and the request it is about."""
         advice = self._advice()
         said = f"{self.message}: {advice}" if advice else self.message
         about = ", ".join(self._about())

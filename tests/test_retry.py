@@ -41,8 +41,8 @@ def test_jitter_shortens_by_up_to_a_quarter(attempt: int, jitter: float) -> None
 
 
 def test_bounds_can_be_given() -> None:
-    """The first pause and the longest are the caller's to choose."""
-    assert [backoff(n, 0.0, first=1.0, longest=3.0) for n in (1, 2, 3)] == [1.0, 2.0, 3.0]
+    """The longest pause is the caller's to choose."""
+    assert [backoff(n, 0.0, longest=1.5) for n in (1, 2, 3)] == [0.5, 1.0, 1.5]
 
 
 @pytest.mark.parametrize(

@@ -60,12 +60,14 @@ async def audit_account(
         grace: As for `audit_droplet`.
         concurrency: The most Droplets that are asked about at once; the default is `list_fleet`'s.
         deadline: Seconds for the backups of all Droplets. Those that are left when it passes are
-            an ``error`` each, and the rest is judged.
+            an ``error`` each, and the rest is judged. The policies are read before, and each of
+            their requests waits for the rate limit for as long at most.
         on_start: Called with the number of Droplets, as soon as it is known.
         on_result: Called with each Droplet's backups as they arrive, for a progress bar.
 
     Raises:
         AuthenticationError: The token is not valid.
+        RateLimitError: The policies had to wait for the rate limit for longer than ``deadline``.
         DeadlineExceededError: The deadline passed before all Droplets of the account were known.
         GradientError: The API could not be asked; see `iter_policies`, `list_fleet`, `list_many`.
         ValueError: As for `audit_droplet` and `list_fleet`, or IDs are given and a choice from the
@@ -160,7 +162,7 @@ def audit_account_blocking(
 async def policies_of(
     client: AsyncGradient, named: Sequence[int] | None, *, max_rate_limit_wait: float | None
 ) -> dict[int, Policy]:
-    """Give the policies of all Droplets, or at least of those that are named, by Droplet ID.
+    """Return the policies of all Droplets, or at least of those that are named, by Droplet ID.
 
     One or two are asked about by themselves. A Droplet that does not exist has no policy.
     """
@@ -203,7 +205,7 @@ def _fan_out(
     concurrency: int | None,
     deadline: float | None,
 ) -> Any:
-    """Give the results of the Droplets that are to be judged, of either client.
+    """Return the results of the Droplets that are to be judged, of either client.
 
     Made before the policies are read, as it checks the rest; they are there once it begins.
     """

@@ -100,7 +100,7 @@ class DropletAudit:
         return len(self.backup_times)
 
     def to_dict(self) -> dict[str, str | int | float | None]:
-        """Give one flat row for machines, ready for JSON or CSV.
+        """Return one flat row for machines, ready for JSON or CSV.
 
         The keys and their order are part of the public interface; new ones are added at the end.
         Times are ISO 8601 in UTC with a ``Z``, durations are whole seconds.
@@ -153,7 +153,7 @@ class FleetAudit:
         return len(self.audits)
 
     def with_findings(self, findings: Collection[Finding]) -> tuple[DropletAudit, ...]:
-        """Give the Droplets with one of the findings.
+        """Return the Droplets with one of the findings.
 
         Example:
             >>> from gradient_async.audit import audit_account
@@ -200,7 +200,7 @@ class FleetAudit:
         )
 
     def summary(self) -> dict[str, Any]:
-        """Give the figures of the fleet for machines, ready for JSON."""
+        """Return the figures of the fleet for machines, ready for JSON."""
         worst = self.worst_recovery_point
         return {
             "now": iso_time(self.now),
@@ -221,7 +221,7 @@ class FleetAudit:
         }
 
     def to_dict(self) -> dict[str, Any]:
-        """Give ``{"summary": ..., "droplets": [...]}`` for machines, ready for JSON."""
+        """Return ``{"summary": ..., "droplets": [...]}`` for machines, ready for JSON."""
         return {
             "summary": self.summary(),
             "droplets": [audit.to_dict() for audit in self.audits],

@@ -32,7 +32,7 @@ _INTRA_DAILY: Final = re.compile(r"intra_daily_([1-9]|1[0-9]|2[0-3])h", re.ASCII
 
 
 def plan_interval(plan: str | None) -> timedelta | None:
-    """Give the time between two backups of a plan, ``None`` where its name does not tell.
+    """Return the time between two backups of a plan, ``None`` where its name does not tell.
 
     Args:
         plan: ``"daily"``, ``"weekly"``, or ``"intra_daily_<n>h"`` with 1 to 23 hours. Any other
@@ -53,13 +53,13 @@ def plan_interval(plan: str | None) -> timedelta | None:
 
 
 def window_length(backup_policy: DropletBackupPolicy) -> timedelta:
-    """Give the length of the window in which a backup is made."""
+    """Return the length of the window in which a backup is made."""
     length = _bounded(backup_policy.window_length_hours, timedelta(hours=1))
     return DEFAULT_WINDOW if length is None else length
 
 
 def retention(backup_policy: DropletBackupPolicy) -> timedelta | None:
-    """Give how long a backup is kept, ``None`` where the policy does not tell."""
+    """Return how long a backup is kept, ``None`` where the policy does not tell."""
     return _bounded(backup_policy.retention_period_days, timedelta(days=1))
 
 
@@ -71,7 +71,7 @@ def fewest_promised(
     *,
     has_older: bool,
 ) -> int | None:
-    """Give the fewest backups within the retention that a policy promises.
+    """Return the fewest backups within the retention that a policy promises.
 
     Args:
         backup_policy: The policy.
@@ -103,5 +103,5 @@ def _ceil(duration: timedelta, interval: timedelta) -> int:
 
 
 def _bounded(number: int | None, unit: timedelta) -> timedelta | None:
-    """Give so many days or hours; within a century, whatever the API sends."""
+    """Return so many days or hours; within a century, whatever the API sends."""
     return None if number is None else unit * min(max(number, 0), CENTURY // unit)

@@ -39,7 +39,7 @@ COLOURS: Final = {
 
 
 def rules_of(max_age: float | None, grace: float) -> Rules:
-    """Give the rules that the options ask for, in seconds; what is judged is the state of now."""
+    """Return the rules that the options ask for, in seconds; what is judged is the state of now."""
     age = None if max_age is None else timedelta(seconds=max_age)
     return Rules(datetime.now(UTC), age, timedelta(seconds=grace))
 
@@ -53,7 +53,7 @@ def _finding(audit: DropletAudit) -> str:
 
 
 def _why(audit: DropletAudit) -> str:
-    """Give the reason in a few words: that of an error has the whole request in it."""
+    """Return the reason in a few words: that of an error has the whole request in it."""
     return error_text(audit.error) if audit.error is not None else audit.reason
 
 
@@ -103,7 +103,7 @@ _COLUMNS: tuple[Column[DropletAudit], ...] = (
 
 
 def audit_layout(rules: Rules, *, show_ok: bool = False) -> Layout[DropletAudit, DropletAudit]:
-    """Give the layout of an audit.
+    """Return the layout of an audit.
 
     Args:
         rules: How it judges.
@@ -130,7 +130,7 @@ def _fleet(rules: Rules, audits: Iterable[DropletAudit]) -> FleetAudit:
 
 
 def headline(fleet: FleetAudit) -> Iterator[str]:
-    """Give the figures of a fleet, as they stand above the table."""
+    """Return the figures of a fleet, as they stand above the table."""
     found = [f"{number:,} {finding.value}" for finding, number in fleet.counts.items() if number]
     yield f"{count_of(len(fleet), 'Droplet')}: {', '.join(found) or 'none'}"
     worst = fleet.worst_recovery_point

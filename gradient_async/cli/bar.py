@@ -27,7 +27,7 @@ SPARE: Final = 3
 def make_bar(
     title: str, tally: Tally, state: Callable[[float], list[str]]
 ) -> AbstractContextManager[object]:
-    """Give a context manager that shows the bar on stderr and takes it away at the end.
+    """Return a context manager that shows the bar on stderr and takes it away at the end.
 
     Args:
         title: What is being done.

@@ -87,7 +87,7 @@ class Layout(Generic[R, Row]):
     heading: Callable[[Sequence[R]], Iterable[str]] = _none
 
     def choose(self, names: Sequence[str]) -> Layout[R, Row]:
-        """Give the layout with these columns in this order.
+        """Return the layout with these columns in this order.
 
         Raises:
             Problem: There is no such column.
@@ -99,11 +99,11 @@ class Layout(Generic[R, Row]):
         return attrs.evolve(self, chosen=tuple(names))
 
     def shown(self) -> list[Column[Row]]:
-        """Give the columns of tables."""
+        """Return the columns of tables."""
         return self._chosen() or [column for column in self.columns if column.shown]
 
     def exported(self) -> list[Column[Row]]:
-        """Give the columns of CSV files."""
+        """Return the columns of CSV files."""
         return self._chosen() or [column for column in self.columns if column.exported]
 
     def _chosen(self) -> list[Column[Row]]:
@@ -112,7 +112,7 @@ class Layout(Generic[R, Row]):
 
 
 def as_text(value: object) -> str:
-    """Give a value as a person reads it in a table.
+    """Return a value as a person reads it in a table.
 
     Example:
         >>> as_text(None), as_text(True), as_text(0), as_text(["tor1", "nyc2"])
@@ -136,7 +136,7 @@ def as_text(value: object) -> str:
 
 
 def as_csv(value: object) -> str:
-    """Give a value as a program reads it: times in ISO 8601 and UTC, spans in whole seconds.
+    """Return a value as a program reads it: times in ISO 8601 and UTC, spans in whole seconds.
 
     Example:
         >>> as_csv(None), as_csv(False), as_csv(0), as_csv(timedelta(minutes=1))

@@ -62,7 +62,7 @@ def serve(port: int, droplets: int, seed: int, limits: tuple[str, ...]) -> int:
         The exit code.
 
     Raises:
-        Problem: A limit is none, or the port is not free.
+        Problem: A limit is not one, or the port is not free.
     """
     windows = [_window(limit) for limit in limits] or None
     simulator = Simulator(demo_fleet(droplets, seed), limits=windows, port=port, seed=seed)

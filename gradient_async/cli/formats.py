@@ -26,7 +26,7 @@ STREAMED: Final = ("jsonl", "csv")
 
 
 def encode(document: object) -> str:
-    """Give one line of JSON: times in ISO 8601, no field left out."""
+    """Return one line of JSON: times in ISO 8601, no field left out."""
     return msgspec.json.encode(document).decode()
 
 
@@ -135,7 +135,7 @@ class _CsvLines:
 
 
 def _writing(output: Output) -> Callable[[str], object]:
-    """Give what writes text; a terminal gets no control characters but line ends."""
+    """Return what writes text; a terminal gets no control characters but line ends."""
     write = output.stream.write
     if not output.is_terminal:
         return write
@@ -151,5 +151,5 @@ _WRITERS: Final[dict[str, type[Writer[Any]]]] = {
 
 
 def writer_for(name: Format, output: Output, layout: Layout[R, Any]) -> Writer[R]:
-    """Give the writer of a format."""
+    """Return the writer of a format."""
     return _WRITERS[name](output, layout)

@@ -130,7 +130,7 @@ def _rows(audit: FleetAudit) -> list[list[Any]]:
 
 
 def _row(droplet: DropletAudit, now: datetime) -> list[Any]:
-    """Give the values of `FIELDS`."""
+    """Return the values of `FIELDS`."""
     window = droplet.next_window
     return [
         droplet.droplet_id,
@@ -172,10 +172,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
-    environment.filters["count_of"] = count_of
-    environment.filters["gigabytes"] = gigabytes
-    environment.filters["duration"] = format_duration
-    environment.filters["utc"] = _utc_text
+    own: dict[str, Any] = {
+        "count_of": count_of,
+        "duration": format_duration,
+        "gigabytes": gigabytes,
+        "utc": _utc_text,
+    }
+    environment.filters.update(own)
     return environment
 
 
@@ -185,7 +188,7 @@ def _utc_text(moment: datetime) -> str:
 
 @cache
 def _library() -> tuple[str, str]:
-    """Give plotly.js, compressed, and the hash of what is unpacked from it."""
+    """Return plotly.js, compressed, and the hash of what is unpacked from it."""
     script: str = get_plotlyjs()
     packed = gzip.compress(script.encode(), mtime=0)
     return base64.b64encode(packed).decode(), _csp_hash(script)

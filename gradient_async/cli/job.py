@@ -88,7 +88,7 @@ def perform(job: Job[R], connection: Connection, destination: Destination) -> in
 def _how_to_continue(
     job: Job[Any], connection: Connection, destination: Destination, where: str
 ) -> Iterator[str]:
-    """Give the line with the command that goes on, if there is a file that it can go on with."""
+    """Return the line with the command that goes on, if there is a file that it can go on with."""
     if where:
         resume = how_to_resume(Path(where))
     elif job.resumed is not None:  # it has what it had, and no other file was written

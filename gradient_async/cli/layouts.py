@@ -50,7 +50,7 @@ BackupsLayout: TypeAlias = Layout[DropletBackups, Any]
 
 
 def droplet_name(result: DropletBackups) -> str | None:
-    """Give the name of a Droplet, which is known in runs over a whole account."""
+    """Return the name of a Droplet, which is known in runs over a whole account."""
     return None if result.droplet is None else result.droplet.name
 
 
@@ -114,7 +114,7 @@ BACKUPS: Layout[DropletBackups, BackupRow] = Layout(
 
 
 def droplets_layout(now: datetime) -> Layout[DropletBackups, DropletBackups]:
-    """Give the layout with one row for each Droplet.
+    """Return the layout with one row for each Droplet.
 
     Args:
         now: The time that the age of the newest backup is counted to.

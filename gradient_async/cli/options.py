@@ -112,7 +112,7 @@ class Connection:
     progress: bool = True
 
     def arguments(self) -> list[str]:
-        """Give the arguments that mean the same account."""
+        """Return the arguments that mean the same account."""
         chosen = {"--base-url": self.base_url, "--token-file": self.token_file}
         given = [part for option, value in chosen.items() if value for part in (option, str(value))]
         return ["--simulate", *given] if self.simulate else given
@@ -135,7 +135,7 @@ class Account:
     dry_run: bool = False
 
     def arguments(self) -> list[str]:
-        """Give the arguments that mean the same Droplets."""
+        """Return the arguments that mean the same Droplets."""
         chosen = {"--type": self.type, "--tag-name": self.tag_name}
         return [part for option, value in chosen.items() if value for part in (option, value)]
 
@@ -173,7 +173,7 @@ class Destination:
 
 
 def _grouped(made: type[Any], name: str, *options: Callable[[Any], Any]) -> Decorator:
-    """Give a decorator that adds options and hands them to the command as one object."""
+    """Return a decorator that adds options and hands them to the command as one object."""
     keys = [field.name for field in attrs.fields(made)]
 
     def decorate(command: F) -> F:

@@ -197,7 +197,7 @@ def _target(path: Path) -> Path:
 
 
 def partial_of(path: Path, suffix: str = PARTIAL) -> Path:
-    """Give the name under which a file is written: beside the file itself, not a link to it."""
+    """Return the name under which a file is written: beside the file itself, not a link to it."""
     return Path(f"{_target(path)}{suffix}")
 
 

@@ -45,7 +45,7 @@ class Problem(click.ClickException):
 
 
 def one_line(error: click.ClickException) -> str:
-    """Give the line that an error is told in."""
+    """Return the line that an error is told in."""
     command = "gradient-async"
     hint = ""
     if isinstance(error, click.UsageError) and error.ctx is not None:

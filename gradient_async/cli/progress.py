@@ -81,7 +81,7 @@ def seconds_left(
 
 
 def state_of(tally: Tally, elapsed: float, status: RateLimitStatus, now: datetime) -> list[str]:
-    """Give what stands beside the bar, the most important first.
+    """Return what stands beside the bar, the most important first.
 
     Args:
         tally: How far the run is.

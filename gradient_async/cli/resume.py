@@ -52,7 +52,7 @@ class Finished:
 
 
 def finished_lines(lines: Iterable[bytes], name: str) -> Iterator[Finished]:
-    """Give the lines that need not be asked for again.
+    """Return the lines that need not be asked for again.
 
     A Droplet that failed is left out, to be asked about again; so is the last line if it was cut
     off, and a Droplet that comes again.
@@ -87,7 +87,7 @@ def _read(line: bytes) -> _Line | None:
 
 
 def how_to_resume(path: Path, output: Path | None = None) -> list[str]:
-    """Give the options that complete an export, in another file if one is named."""
+    """Return the options that complete an export, in another file if one is named."""
     target = _target(path, output)
     other = [] if output is None else ["--output", str(output)]
     force = ["--force"] if target != path and target.exists() else []
@@ -127,7 +127,7 @@ class Resumed:
         return cls(path)
 
     def open(self, destination: Destination) -> Output:
-        """Give an output that has the finished lines and takes more.
+        """Return an output that has the finished lines and takes more.
 
         It is the partial file until it is complete. If that is the file which is resumed, it is
         replaced by its finished lines in one step and then appended to, so at no moment has it less

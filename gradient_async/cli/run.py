@@ -135,7 +135,7 @@ async def ask(
 
 
 def exit_code(run: Run[R], *, failed: bool) -> int:
-    """Give the exit code; ``failed`` tells what a run that came to its end is worth."""
+    """Return the exit code; ``failed`` tells what a run that came to its end is worth."""
     match run.ended_by:
         case "interrupted":
             return INTERRUPTED
@@ -146,7 +146,7 @@ def exit_code(run: Run[R], *, failed: bool) -> int:
 
 
 def failure_lines(run: Run[R], most: int | None, token: str) -> Iterator[str]:
-    """Give the lines about what failed and what was not done.
+    """Return the lines about what failed and what was not done.
 
     Args:
         run: The run.

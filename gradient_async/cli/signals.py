@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
 
 import attrs
 
@@ -47,7 +46,7 @@ class _Sigterm:
         finally:
             self._cancel = None
 
-    def _handle(self, _: int, __: FrameType | Any) -> None:
+    def _handle(self, _: int, __: FrameType | None) -> None:
         self.came = True
         cancel, self._cancel = self._cancel, None
         if cancel is None:

@@ -43,7 +43,7 @@ class Width:
 
 
 def fitting(widths: Sequence[Width], available: int) -> list[int]:
-    """Give each column its width in a table that has to fit, 0 to one that is left out.
+    """Return each column its width in a table that has to fit, 0 to one that is left out.
 
     The rightmost are left out first, the essential ones only when no other is left; one always
     stays. What can be cut has the room that the others leave.
@@ -82,7 +82,7 @@ class _Filled(NamedTuple):
     width: int
 
     def cell(self, text: str) -> str:
-        """Give a text as wide as the column."""
+        """Return a text as wide as the column."""
         length = cell_len(text)
         if length > self.width:
             return set_cell_size(text, self.width - 1) + "…"
@@ -104,7 +104,7 @@ class Table(NamedTuple):
     left_out: int
 
     def lines(self, *, colour: bool) -> Iterator[str]:
-        """Give the lines; ``colour`` tells whether columns may have colours."""
+        """Return the lines; ``colour`` tells whether columns may have colours."""
         yield "  ".join(part.cell(part.column.heading) for part in self.columns).rstrip()
         yield "  ".join("─" * part.width for part in self.columns)
         for number in range(self.rows):

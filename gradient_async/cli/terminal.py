@@ -40,7 +40,7 @@ def occupy_standard_descriptors() -> None:
 
 
 def legible(line: str, stream: TextIO | None) -> str:
-    """Give a line for people, with ASCII signs if the stream cannot encode it as it is."""
+    """Return a line for people, with ASCII signs if the stream cannot encode it as it is."""
     try:
         line.encode((stream and stream.encoding) or "utf-8")
     except UnicodeEncodeError:

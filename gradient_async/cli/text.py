@@ -11,7 +11,7 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def clean(text: str) -> str:
-    r"""Give text that cannot steer a terminal, nor reorder or hide what stands beside it.
+    r"""Return text that cannot steer a terminal, nor reorder or hide what stands beside it.
 
     Example:
         >>> clean("gpu\x1b[31m-train")
@@ -25,14 +25,14 @@ def clean(text: str) -> str:
 
 
 def day_and_time(moment: datetime) -> str:
-    """Give a time in UTC, to the minute."""
+    """Return a time in UTC, to the minute."""
     from ..audit.times import in_utc  # `clean` is to load nothing
 
     return f"{in_utc(moment):%Y-%m-%d %H:%M}"
 
 
 def short_duration(span: timedelta) -> str:
-    """Give a time span in the largest unit of which it has at least two, rounded down.
+    """Return a time span in the largest unit of which it has at least two, rounded down.
 
     Example:
         >>> short_duration(timedelta(hours=50)), short_duration(timedelta(hours=30))
@@ -45,7 +45,7 @@ def short_duration(span: timedelta) -> str:
 
 
 def gigabytes(size: float) -> str:
-    """Give a size in GB or, from 10,000 GB on, in TB.
+    """Return a size in GB or, from 10,000 GB on, in TB.
 
     Example:
         >>> gigabytes(33.333), gigabytes(123_456.0)
@@ -55,7 +55,7 @@ def gigabytes(size: float) -> str:
 
 
 def count_of(number: int, what: str) -> str:
-    """Give a number with its noun.
+    """Return a number with its noun.
 
     Example:
         >>> count_of(1, "Droplet"), count_of(4312, "backup")

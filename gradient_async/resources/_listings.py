@@ -34,7 +34,7 @@ __all__ = [
 
 
 MOST_DIGITS: Final = 20
-"""An ID that is longer is none."""
+"""A longer key is not an ID."""
 
 A = TypeVar("A", bound=Answer)
 T = TypeVar("T")
@@ -96,7 +96,7 @@ def images_endpoint(page: int) -> Endpoint[ImageListResponse]:
 
 
 def backups_of(get: Get, droplet_id: int) -> Paged[Backup]:
-    """Give the backups of a Droplet."""
+    """Return the backups of a Droplet."""
     return _paged(
         get,
         lambda page: backups_endpoint(droplet_id, page, MAX_PER_PAGE),
@@ -106,7 +106,7 @@ def backups_of(get: Get, droplet_id: int) -> Paged[Backup]:
 
 
 def policies(get: Get) -> Paged[tuple[int, Policy]]:
-    """Give the policies of all Droplets, with the ID of each."""
+    """Return the policies of all Droplets, with the ID of each."""
     return _paged(
         get,
         lambda page: policies_endpoint(page, MAX_PER_PAGE),
@@ -121,7 +121,7 @@ def droplets(
     tag_name: str | None,
     name: str | None,
 ) -> Paged[Droplet]:
-    """Give the Droplets of the account.
+    """Return the Droplets of the account.
 
     Raises:
         ValueError: See `droplets_endpoint`.
@@ -135,7 +135,7 @@ def droplets(
 
 
 def images(get: Get) -> Paged[Image]:
-    """Give the private images of the account."""
+    """Return the private images of the account."""
     return _paged(get, images_endpoint, attrgetter("images"), attrgetter("id"))
 
 

@@ -186,7 +186,7 @@ class Gradient:
         return self._wrapped.is_closed()
 
     def close(self) -> None:
-        """Give the connections back. Requests that are under way end in `APIConnectionError`.
+        """Return the connections back. Requests that are under way end in `APIConnectionError`.
 
         Closing again does nothing. A session of your own stays open.
         """

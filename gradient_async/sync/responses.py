@@ -67,7 +67,7 @@ class StreamedResponse(Generic[T]):
         return self._wrapped.is_closed
 
     def iter_bytes(self) -> Iterator[bytes]:
-        """Give the body in pieces, decompressed, as they arrive. No bound on its size.
+        """Return the body in pieces, decompressed, as they arrive. No bound on its size.
 
         The pieces are not kept. After `read` the one piece is what that gave.
 

@@ -156,7 +156,7 @@ class Fleet:
         retention_period_days: int | None = None,
         next_backup_window: tuple[datetime, datetime] | None = None,
     ) -> None:
-        """Give a Droplet a backup policy.
+        """Return a Droplet a backup policy.
 
         Args:
             droplet_id: The Droplet.
@@ -227,7 +227,7 @@ class Fleet:
             raise KeyError(backup_id)
 
     def next_id(self) -> int:
-        """Give an image ID that is higher than all others in the account."""
+        """Return an image ID that is higher than all others in the account."""
         with self._lock:
             ids = (backup.id for backup in (*self.images, *self._all_backups()))
             self._last_id = 1 + max(self._last_id, max(ids, default=FIRST_IMAGE_ID))
@@ -262,7 +262,7 @@ class Fleet:
     def visible_backups(
         self, droplet: SimulatedDroplet, listing: ListingName
     ) -> list[SimulatedBackup]:
-        """Give the backups of a Droplet, oldest first, as ``listing`` shows them."""
+        """Return the backups of a Droplet, oldest first, as ``listing`` shows them."""
         with self._lock:
             if not self._hidden and not self._lingering:
                 return droplet.backups
@@ -278,7 +278,7 @@ class Fleet:
         return sorted(shown, key=by_age)
 
     def private_images(self) -> list[SimulatedBackup]:
-        """Give the private images, oldest first, as the listing of images shows them."""
+        """Return the private images, oldest first, as the listing of images shows them."""
         return self._memoized("images", self._private_images)
 
     def _private_images(self) -> list[SimulatedBackup]:

@@ -58,7 +58,7 @@ class SimulatedAnswer:
 
 
 def error_answer(status: int, request_id: str, message: str | None = None) -> SimulatedAnswer:
-    """Give the API's error body for ``status``."""
+    """Return the API's error body for ``status``."""
     identifier, usual = ERRORS.get(status, ("error", f"HTTP status {status}"))
     body: dict[str, Any] = {
         "id": identifier,
@@ -69,7 +69,7 @@ def error_answer(status: int, request_id: str, message: str | None = None) -> Si
 
 
 def html_answer(status: int) -> SimulatedAnswer:
-    """Give the page of a proxy that stands in front of the API."""
+    """Return the page of a proxy that stands in front of the API."""
     title = f"{status} {ERRORS.get(status, ('', 'Error'))[0].replace('_', ' ').title()}".strip()
     page = f"<html>\r\n<head><title>{title}</title></head>\r\n<body><h1>{title}</h1></body></html>"
     return SimulatedAnswer(status, page.encode(), "text/html; charset=UTF-8")

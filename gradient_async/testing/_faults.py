@@ -34,7 +34,7 @@ class OpenExchange(Protocol):
     request_id: str
 
     def usual(self) -> SimulatedAnswer:
-        """Give what would be answered without the fault."""
+        """Return what would be answered without the fault."""
         ...
 
     def send(
@@ -320,7 +320,7 @@ async def begin(exchange: OpenExchange, answer: SimulatedAnswer) -> web.StreamRe
 
 
 def raw_head(exchange: OpenExchange, answer: SimulatedAnswer, headers: Mapping[str, str]) -> bytes:
-    """Give the status line and headers of ``answer`` as bytes."""
+    """Return the status line and headers of ``answer`` as bytes."""
     fields = {"content-type": answer.content_type, **exchange.headers, **headers}
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
     reason = HTTPStatus(answer.status).phrase
@@ -334,7 +334,7 @@ def raw_answer(
     extra: Mapping[str, str] | None = None,
     part: Stage | None = None,
 ) -> bytes:
-    """Give an answer as bytes, or what of it is sent until ``part``."""
+    """Return an answer as bytes, or what of it is sent until ``part``."""
     if part == "request":
         return b""
     head = raw_head(exchange, answer, {**(extra or {}), "content-length": str(len(answer.body))})
@@ -394,7 +394,7 @@ class FaultRule:
     hits: int = 0
 
     def draw(self, path: str, query: Mapping[str, str], rng: random.Random) -> Fault | None:
-        """Give the fault for a request, ``None`` if there is none this time."""
+        """Return the fault for a request, ``None`` if there is none this time."""
         if self.times is not None and self.hits >= self.times:
             return None
         if not self._matches(path, query):

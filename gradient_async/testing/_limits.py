@@ -39,11 +39,11 @@ class SlidingWindow:
         return max(0, self.limit - len(self._made))
 
     def reset_at(self, now: float) -> float:
-        """Give the moment at which the oldest counted request expires, ``now`` if there is none."""
+        """Return when the oldest counted request expires, ``now`` if there is none."""
         return self._made[0] + self.seconds if self._made else now
 
     def free_at(self, now: float) -> float:
-        """Give the moment from which one more request fits (``now`` if it fits already)."""
+        """Return the moment from which one more request fits (``now`` if it fits already)."""
         return now if self.remaining else self._made[-self.limit] + self.seconds
 
 
@@ -104,7 +104,7 @@ class SlidingLimits:
         return self._rejection(full, now) if full else self._state(now)
 
     def peek(self, now: float) -> Verdict:
-        """Give the state at ``now``, and count nothing."""
+        """Return the state at ``now``, and count nothing."""
         self._expire(now)
         return self._state(now)
 

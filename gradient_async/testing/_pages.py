@@ -63,11 +63,11 @@ class PageRequest:
         return cls(path, query, number, size)
 
     def cut(self, items: Sequence[T]) -> Sequence[T]:
-        """Give the items of this page; none on a page beyond the last."""
+        """Return the items of this page; none on a page beyond the last."""
         return items[(self.number - 1) * self.size : self.number * self.size]
 
     def links(self, total: int, rules: PageRules) -> dict[str, Any]:
-        """Give the ``links`` member of the answer, as a mapping to merge into it."""
+        """Return the ``links`` member of the answer, as a mapping to merge into it."""
         if rules.links == "missing":
             return {}
         if rules.links == "empty":
@@ -112,7 +112,7 @@ def page_body(
     rules: PageRules,
     render: Callable[[Sequence[T]], object],
 ) -> dict[str, Any]:
-    """Give the body of one page of a listing.
+    """Return the body of one page of a listing.
 
     Args:
         name: Key of the items in the body.

@@ -104,7 +104,7 @@ class SimulatedDroplet:
 
 
 def default_supported_policies() -> list[dict[str, Any]]:
-    """Give the backup plans that an account supports, as the API sends them."""
+    """Return the backup plans that an account supports, as the API sends them."""
     return [
         _supported("weekly", 28, possible_days=["SUN", *WEEKDAYS[:-1]]),
         _supported("daily", 7, possible_days=[]),
@@ -123,7 +123,7 @@ def _supported(name: str, retention: int, possible_days: list[str]) -> dict[str,
 
 
 def by_age(backup: SimulatedBackup) -> tuple[datetime, int]:
-    """Give the sort key of listings: oldest first."""
+    """Return the sort key of listings: oldest first."""
     return backup.created_at, backup.id
 
 

@@ -53,7 +53,7 @@ class MatchedCall:
         items: Sequence[Any],
         render: Callable[[Sequence[Any]], object] = list,
     ) -> dict[str, Any]:
-        """Give the page of ``items`` that the request asks for."""
+        """Return the page of ``items`` that the request asks for."""
         request = PageRequest.parse(self.path, self.query, clamp=self.rules.clamp)
         return page_body(name, items, request, self.rules, render)
 
@@ -128,7 +128,7 @@ def list_images(call: MatchedCall) -> dict[str, Any]:
 
 
 def policy_of(droplet: SimulatedDroplet) -> dict[str, Any]:
-    """Give the policy record of a Droplet; only two members where backups are disabled."""
+    """Return the policy record of a Droplet; only two members where backups are disabled."""
     record: dict[str, Any] = {
         "droplet_id": droplet.id,
         "backup_enabled": droplet.backup_policy is not None,
@@ -140,12 +140,12 @@ def policy_of(droplet: SimulatedDroplet) -> dict[str, Any]:
 
 
 def window_record(window: tuple[datetime, datetime] | None) -> dict[str, datetime] | None:
-    """Give a backup window as the API sends it."""
+    """Return a backup window as the API sends it."""
     return {"start": window[0], "end": window[1]} if window else None
 
 
 def image_record(image: SimulatedBackup) -> dict[str, Any]:
-    """Give an image as ``/v2/images`` sends it: what a backup has, and a few members more."""
+    """Return an image as ``/v2/images`` sends it: what a backup has, and a few members more."""
     return {
         **attrs.asdict(image),
         "description": "",
@@ -156,7 +156,7 @@ def image_record(image: SimulatedBackup) -> dict[str, Any]:
 
 
 def droplet_record(call: MatchedCall, droplet: SimulatedDroplet) -> dict[str, Any]:
-    """Give a Droplet as the API sends it, without what the token's scopes leave out."""
+    """Return a Droplet as the API sends it, without what the token's scopes leave out."""
     features = ["backups"] if droplet.backup_policy else []
     record: dict[str, Any] = {
         "id": droplet.id,
@@ -198,7 +198,7 @@ def _scoped_members(call: MatchedCall, droplet: SimulatedDroplet) -> dict[str, d
 
 
 def hash_of(text: str) -> int:
-    """Give a number that stands for ``text``, the same in every process."""
+    """Return a number that stands for ``text``, the same in every process."""
     return int.from_bytes(text.encode()[:6], "big")
 
 
@@ -276,7 +276,7 @@ def answer_call(
     scopes: frozenset[str],
     rules: PageRules,
 ) -> SimulatedAnswer:
-    """Give the API's answer to an authenticated GET request.
+    """Return the API's answer to an authenticated GET request.
 
     Raises:
         Refusal: For an error answer.

@@ -58,7 +58,7 @@ class Maker:
         droplet.backups.append(make_backup(droplet, made, size))
 
     def windows(self, hour: int, step: timedelta, count: int, shift: int) -> list[datetime]:
-        """Give the last ``count`` window starts that are over at ``now``, oldest first."""
+        """Return the last ``count`` window starts that are over at ``now``, oldest first."""
         newest = self.now.replace(hour=hour, minute=0, second=0, microsecond=0)
         newest -= timedelta(days=shift)
         over = self.now - timedelta(hours=WINDOW_LENGTH)
@@ -66,7 +66,7 @@ class Maker:
         return [newest - step * index for index in reversed(range(count))]
 
     def next_window(self, last: datetime, step: timedelta) -> tuple[datetime, datetime]:
-        """Give the first window after ``last`` that begins after ``now``."""
+        """Return the first window after ``last`` that begins after ``now``."""
         while last <= self.now:
             last += step
         return last, last + timedelta(hours=WINDOW_LENGTH)

@@ -82,7 +82,7 @@ class ServedExchange:
         self.logged = self.hung_up = False
 
     def usual(self) -> SimulatedAnswer:
-        """Give what the API would answer."""
+        """Return what the API would answer."""
         return self._service.usual(self)
 
     def send(
@@ -239,7 +239,7 @@ class Service:
         return target
 
     def usual(self, exchange: ServedExchange) -> SimulatedAnswer:
-        """Give what the API answers when nothing goes wrong."""
+        """Return what the API answers when nothing goes wrong."""
         try:
             if not self._authorized(exchange.request):
                 raise Refusal(401)

@@ -18,7 +18,7 @@ class Model:
     """A response class: immutable, compared by value, with the field names of the API."""
 
     def to_dict(self, *, mode: Literal["python", "json"] = "python") -> dict[str, Any]:
-        """Give the values as plain ``dict`` and ``list`` objects.
+        """Return the values as plain ``dict`` and ``list`` objects.
 
         Nothing is left out: a field that the API did not send is ``None``.
 
@@ -37,7 +37,7 @@ class Model:
         return values
 
     def to_json(self, *, indent: int | None = 2) -> str:
-        """Give the values as JSON, times in ISO 8601.
+        """Return the values as JSON, times in ISO 8601.
 
         Args:
             indent: Spaces per level; ``None`` for one line without spaces.

@@ -38,7 +38,7 @@ class DropletBackups(Model):
 
 
 def error_document(error: GradientError | None) -> dict[str, Any] | None:
-    """Give an error as it is written to JSON."""
+    """Return an error as it is written to JSON."""
     if error is None:
         return None
     return {
@@ -50,5 +50,5 @@ def error_document(error: GradientError | None) -> dict[str, Any] | None:
 
 
 def error_text(error: GradientError) -> str:
-    """Give an error in a few words: one of the API has the whole request in its text."""
+    """Return an error in a few words: one of the API has the whole request in its text."""
     return error.message if isinstance(error, APIError) else str(error)
