@@ -89,7 +89,8 @@ class Exchange:
             return b"".join(pieces)[:most]
         pieces.clear()  # a traceback would show them
         raise APIResponseValidationError(
-            f"an answer of more than {most} bytes: raise `max_response_bytes` if that is expected",
+            f"an answer of more than {most} bytes",
+            too_large=True,
             response=failed_response(redacted(self.response(b""), self._call.terms.token)),
             **self._call.about(),
         )

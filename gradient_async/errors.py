@@ -278,14 +278,21 @@ class APIResponseValidationError(_AnsweredError):
 
     Attributes:
         path: Where in the answer, as in ``$.backups[3].created_at``; ``$`` for the whole of it.
+        too_large: Whether it is only that it is larger than ``max_response_bytes``.
     """
 
     hint = "is something between you and the API, or is `base_url` another server?"
 
-    def __init__(self, message: str, *, path: str = "$", **about: Any) -> None:
+    def __init__(
+        self, message: str, *, path: str = "$", too_large: bool = False, **about: Any
+    ) -> None:
         """Say where in the answer; the rest is as for `APIStatusError`."""
         super().__init__(message, **about)
         self.path = path
+        self.too_large = too_large
+
+    def _advice(self) -> str:
+        return "raise `max_response_bytes` if that is expected" if self.too_large else self.hint
 
 
 class APIStatusError(_AnsweredError):

@@ -758,6 +758,8 @@ async def test_answer_that_is_too_large(
     with pytest.raises(errors.APIResponseValidationError, match="more than 100 bytes") as caught:
         await client.backups.list(droplet_id)
     assert "raise `max_response_bytes`" in str(caught.value)
+    assert "base_url" not in str(caught.value)
+    assert caught.value.too_large
     assert caught.value.status_code == 200
     assert caught.value.droplet_id == droplet_id
     assert len(simulator.requests) == 1

@@ -189,7 +189,7 @@ class TestPacer:
         assert caught.value.retry_after == 60.0
 
     async def test_a_place_that_is_sure_is_waited_for(self, clock: ManualClock) -> None:
-        """Once its answer is there, the place is free within the patience, however that is spent."""
+        """Once its answer is there, the place will be free in time, and the wait goes on."""
         pacer = Pacer(RateLimit(((1, 60.0),)), clock)
         sent_at = await pacer.start(None)
         task = asyncio.create_task(pacer.start(60.0))
