@@ -149,13 +149,13 @@ class Pacer:
         with self._lock:
             if waiter not in self._waiting:
                 return
-            now = self._clock()
-            ready_at = self._schedule.ready_at(now, self._waiting.index(waiter))
-            if ready_at > waiter.give_up_at:
-                self._send_away(now, ready_at, [waiter])
+            now, ahead = self._clock(), self._waiting.index(waiter)
+            never_before = self._schedule.never_before(now, ahead)
+            if never_before > waiter.give_up_at:
+                self._send_away(now, self._schedule.ready_at(now, ahead), [waiter])
                 self._serve(now)
             else:
-                delay = max(waiter.give_up_at - ready_at, MOMENT)
+                delay = max(waiter.give_up_at - never_before, MOMENT)
                 waiter.timer = waiter.loop.call_later(delay, self._reconsider, waiter)
 
     def finish(self, sent_at: float, limits: RateLimitHeaders | None) -> None:

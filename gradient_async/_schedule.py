@@ -78,14 +78,14 @@ class _Window:
             return False
         return running == 0 or own + self.others(now) + 1 <= self.limit + ROUNDING
 
-    def room_at(self, now: float, running: int, ahead: int) -> float:
+    def room_at(self, now: float, running: int, ahead: int, *, beside_others: bool = True) -> float:
         """Return the earliest time for a request that has ``ahead`` others before it."""
         rounds, ahead = divmod(ahead, self.limit)
         own = self.own(now, running + ahead)
         expiring = max(0, own + 1 - self.limit)
         if expiring > len(self.answered):
             first = now + self.seconds
-        elif own == len(self.answered) or self.others(now) == 0.0:
+        elif not beside_others or own == len(self.answered) or self.others(now) == 0.0:
             first = self._expiry(expiring, now)
         else:
             first = self._room_beside_others(now, own, expiring)
@@ -177,6 +177,13 @@ class Schedule:
         times = [window.room_at(now, self.running, ahead) for window in self.windows]
         if self._test is not None:
             times.append(now + ANSWER_SECONDS)
+        return max(now, self.opens_at, *times)
+
+    def never_before(self, now: float, ahead: int) -> float:
+        """Return a time before which such a request will not start, whatever others do."""
+        times = [
+            window.room_at(now, self.running, ahead, beside_others=False) for window in self.windows
+        ]
         return max(now, self.opens_at, *times)
 
     def kind_at(self, now: float, ahead: int) -> LimitKind:

@@ -172,7 +172,7 @@ class TestPacer:
     async def test_a_turn_that_moves_away_is_told_when_it_is_known(
         self, clock: ManualClock
     ) -> None:
-        """A place that is free 60 seconds after an answer is too late once that is 4 seconds late."""
+        """A place that is free 60 s after an answer is too late once that is 4 s late."""
         pacer = Pacer(RateLimit(((1, 60.0),)), clock)
         await pacer.start(None)  # not answered yet
         hurried = asyncio.create_task(pacer.start(60.0))
@@ -200,6 +200,19 @@ class TestPacer:
         for _ in range(5):
             clock.now += 11
             pacer._reconsider(waiter)
+        assert pacer.status().waiting == 1
+        await drop([task])
+
+    async def test_an_estimate_ends_no_wait(self, clock: ManualClock) -> None:
+        """While one request finds out whether the gate is open, the others wait for its answer."""
+        pacer = Pacer(RateLimit(((2, 60.0),)), clock)
+        pacer.refuse(await pacer.start(None), headers())  # which does not say how long
+        task = asyncio.create_task(pacer.start(1.2))
+        clock.now += 1.0
+        assert await pacer.start(None) == clock.now
+        await settle()
+        [waiter] = pacer._waiting
+        pacer._reconsider(waiter)
         assert pacer.status().waiting == 1
         await drop([task])
 
