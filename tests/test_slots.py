@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -104,32 +103,39 @@ def test_who_is_dropped_while_waiting_leaves_the_queue() -> None:
     assert slots.free == 1
 
 
-@given(st.integers(1, 4), st.integers(1, 12), st.randoms(use_true_random=False))
+@given(
+    places=st.integers(1, 4),
+    turns=st.lists(st.integers(0, 2), min_size=1, max_size=12),
+    cancelled=st.lists(st.none() | st.integers(0, 11), max_size=30),
+)
 def test_no_more_than_there_are_and_none_lost(
-    places: int, tasks: int, chance: random.Random
+    places: int, turns: list[int], cancelled: list[int | None]
 ) -> None:
     """Whatever is cancelled and when, all places are free at the end."""
 
     async def run() -> None:
         slots, inside, most = Slots(places), 0, 0
 
-        async def use() -> None:
+        async def use(turns_inside: int) -> None:
             nonlocal inside, most
             await slots.take()
             try:
                 inside += 1
                 most = max(most, inside)
-                for _ in range(chance.randrange(3)):
+                for _ in range(turns_inside):
                     await asyncio.sleep(0)
             finally:
                 inside -= 1
                 slots.give_back()
 
-        users = [asyncio.create_task(use()) for _ in range(tasks)]
-        while not all(user.done() for user in users):
-            if chance.random() < 0.3:
-                chance.choice(users).cancel()
+        users = [asyncio.create_task(use(number)) for number in turns]
+        for number in cancelled:
+            if number is not None:
+                users[number % len(users)].cancel()
             await asyncio.sleep(0)
+        for _ in range(5 * len(users)):
+            await asyncio.sleep(0)
+        assert all(user.done() for user in users)
         assert most <= places
         assert slots.free == places
 
