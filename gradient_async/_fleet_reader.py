@@ -58,6 +58,7 @@ class FleetReader(IdSource):
         self._known_policies = known_policies
         self._known: dict[int, Droplet] = {}
         self._handed_out: set[int] = set()
+        self._all_listed = False
         self._join: _Join | None = None
         self._ids = self._read()
 
@@ -73,7 +74,9 @@ class FleetReader(IdSource):
 
     def unlisted(self) -> int | None:
         """Return the number of Droplets that are not known yet."""
-        return max(0, (self.total or 0) - len(self._known)) if self._known else None
+        if self._all_listed:
+            return 0
+        return None if self.total is None else max(0, self.total - len(self._known))
 
     async def aclose(self) -> None:
         """End what is being read."""
@@ -107,8 +110,10 @@ class FleetReader(IdSource):
                     self._know(page)
                     for droplet in page:
                         yield droplet.id
+            self._all_listed = True
             return
         incomplete = await _read_into(lambda droplet: self._know([droplet]), listing)
+        self._all_listed = incomplete is None
         self._join = await self._read_join(images)
         for droplet_id in list(self._known):
             yield droplet_id

@@ -13,7 +13,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Final
 from weakref import WeakKeyDictionary
 
 from ._fork import tell_after_fork
@@ -24,21 +23,17 @@ from .errors import RateLimitError
 
 __all__ = ["Pacer"]
 
-MOMENT: Final = 0.05
-"""Seconds between two looks at a waiter whose turn comes at the very end of its patience."""
-
 
 class _Waiter:
     """A request that waits for its turn, on the loop of the task that makes it."""
 
-    __slots__ = ("future", "give_up_at", "loop", "started_at", "timer")
+    __slots__ = ("future", "give_up_at", "loop", "started_at")
 
     def __init__(self, give_up_at: float) -> None:
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[None] = self.loop.create_future()
         self.give_up_at = give_up_at
         self.started_at: float | None = None
-        self.timer: asyncio.TimerHandle | None = None
 
     def wake(self, error: RateLimitError | None = None) -> bool:
         """End the wait from any thread; ``False`` when the waiter's loop is gone."""
@@ -106,16 +101,17 @@ class Pacer:
         now = self._clock()
         with self._lock:
             waiter = self._enqueue(now, patience)
+        timer = None
         if patience is not None:
-            self._reconsider(waiter)
+            timer = waiter.loop.call_later(waiter.give_up_at - now, self._give_up, waiter)
         try:
             await waiter.future
         except BaseException:
             self._leave(waiter)
             raise
         finally:
-            if waiter.timer is not None:
-                waiter.timer.cancel()
+            if timer is not None:
+                timer.cancel()
         assert waiter.started_at is not None
         return waiter.started_at
 
@@ -141,22 +137,13 @@ class Pacer:
                     self._waiting.remove(waiter)
             self._serve(self._clock())
 
-    def _reconsider(self, waiter: _Waiter) -> None:
-        """Send a waiter away as soon as its wait, which promised to be short, turns out too long.
-
-        The answers that it waits for come late, say: its turn moves on with every moment.
-        """
+    def _give_up(self, waiter: _Waiter) -> None:
+        """Send a waiter away whose patience has ended, though the wait had promised to be short."""
         with self._lock:
-            if waiter not in self._waiting:
-                return
-            now, ahead = self._clock(), self._waiting.index(waiter)
-            never_before = self._schedule.never_before(now, ahead)
-            if never_before > waiter.give_up_at:
-                self._send_away(now, self._schedule.ready_at(now, ahead), [waiter])
+            now = self._clock()
+            if waiter in self._waiting:
+                self._send_away(now, self._schedule.ready_at(now), [waiter])
                 self._serve(now)
-            else:
-                delay = max(waiter.give_up_at - never_before, MOMENT)
-                waiter.timer = waiter.loop.call_later(delay, self._reconsider, waiter)
 
     def finish(self, sent_at: float, limits: RateLimitHeaders | None) -> None:
         """Count a request that has ended; ``limits`` are the headers of its answer, if any."""

@@ -14,7 +14,7 @@ window length, since they may be gone.
 from __future__ import annotations
 
 import random
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from typing import Final, Literal, TypeAlias
@@ -78,14 +78,14 @@ class _Window:
             return False
         return running == 0 or own + self.others(now) + 1 <= self.limit + ROUNDING
 
-    def room_at(self, now: float, running: int, ahead: int, *, beside_others: bool = True) -> float:
+    def room_at(self, now: float, running: int, ahead: int) -> float:
         """Return the earliest time for a request that has ``ahead`` others before it."""
         rounds, ahead = divmod(ahead, self.limit)
         own = self.own(now, running + ahead)
         expiring = max(0, own + 1 - self.limit)
         if expiring > len(self.answered):
             first = now + self.seconds
-        elif not beside_others or own == len(self.answered) or self.others(now) == 0.0:
+        elif own == len(self.answered) or self.others(now) == 0.0:
             first = self._expiry(expiring, now)
         else:
             first = self._room_beside_others(now, own, expiring)
@@ -124,15 +124,10 @@ class _Window:
         if least > believed:
             self.see_others(now, least, sent_at)
         elif believed and sent_at >= self._others_seen_at:
-            most = max(0, used - self._surely_counted(now, sent_at))
+            # Which of the own requests beside this one are in it is not known.
+            most = max(0, used - 1)
             if most < believed:
                 self.see_others(now, most, sent_at)
-
-    def _surely_counted(self, now: float, sent_at: float) -> int:
-        """Return the number of own requests that were counted with one that was sent then."""
-        # The server counts a request up to a round trip before its answer, and as much less long.
-        expired = bisect_right(self.answered, now - self.seconds + (now - sent_at))
-        return 1 + max(0, bisect_right(self.answered, sent_at) - expired)
 
     def status(self, now: float, running: int) -> WindowStatus:
         others = round(self.others(now))
@@ -177,13 +172,6 @@ class Schedule:
         times = [window.room_at(now, self.running, ahead) for window in self.windows]
         if self._test is not None:
             times.append(now + ANSWER_SECONDS)
-        return max(now, self.opens_at, *times)
-
-    def never_before(self, now: float, ahead: int) -> float:
-        """Return a time before which such a request will not start, whatever others do."""
-        times = [
-            window.room_at(now, self.running, ahead, beside_others=False) for window in self.windows
-        ]
         return max(now, self.opens_at, *times)
 
     def kind_at(self, now: float, ahead: int) -> LimitKind:

@@ -101,7 +101,7 @@ class DeadlineExceededError(GradientError, TimeoutError):
             given as a collection, those that were not begun. IDs that an iterator had not handed
             out yet are still in that iterator.
         unlisted: How many more Droplets of an account there are, which were not listed yet: they
-            are not in ``missing``. ``None`` if nothing was listed, 0 for IDs that were given.
+            are not in ``missing``. ``None`` where that is not known, 0 for IDs that were given.
     """
 
     def __init__(
@@ -379,13 +379,13 @@ class InternalServerError(APIStatusError):
 
 
 def _what_is_left(missing: tuple[int, ...], unlisted: int | None) -> str:
-    if unlisted is None:
+    if unlisted is None and not missing:
         return "before any Droplet of the account was listed: ask again"
-    if unlisted:
+    if unlisted != 0:
+        count = "an unknown number" if unlisted is None else unlisted
         return (
-            f"with {len(missing) + unlisted} Droplets unanswered, {unlisted} of them not listed "
-            f"yet: ask about the account again, as `missing` names the others only: "
-            f"{_first(missing)}"
+            f"with {len(missing)} Droplets unanswered and {count} not listed yet: ask about the "
+            f"account again, as `missing` names the former only: {_first(missing)}"
         )
     return (
         f"with {len(missing)} Droplets unanswered: {_first(missing)}; `missing` names all of them, "

@@ -243,8 +243,10 @@ def test_deadline_error_lists_the_first_ten() -> None:
 def test_deadline_error_counts_what_was_not_listed() -> None:
     """Of an account some Droplets may not be known yet: they are counted, and not named."""
     error = errors.DeadlineExceededError(deadline=2.0, missing=(1, 2), unlisted=50)
-    assert "with 52 Droplets unanswered, 50 of them not listed yet" in str(error)
-    assert str(error).endswith("`missing` names the others only: 1, 2")
+    assert "with 2 Droplets unanswered and 50 not listed yet" in str(error)
+    assert str(error).endswith("`missing` names the former only: 1, 2")
+    unknown = errors.DeadlineExceededError(deadline=2.0, missing=(1, 2), unlisted=None)
+    assert "with 2 Droplets unanswered and an unknown number not listed yet" in str(unknown)
     nothing = errors.DeadlineExceededError(deadline=2.0, missing=(), unlisted=None)
     assert "before any Droplet of the account was listed" in str(nothing)
     assert (error.unlisted, nothing.unlisted) == (50, None)

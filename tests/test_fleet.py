@@ -637,6 +637,17 @@ class TestRun:
         assert sorted(caught.value.missing) == first_page
         assert caught.value.unlisted == 50
 
+    async def test_deadline_after_all_are_listed(self) -> None:
+        """All Droplets are named then, and none is counted beside them."""
+        async with Simulator(Fleet.uniform(250, 0)) as simulator:
+            simulator.faults.add(Fault.hold(), path="/policies$", times=None)
+            async with unlimited(simulator) as client:
+                fleet = client.gpu_droplets.backups.list_fleet(plan="joined", deadline=1.0)
+                with pytest.raises(errors.DeadlineExceededError) as caught:
+                    await anext(fleet)
+        assert sorted(caught.value.missing) == list(simulator.fleet.droplets)
+        assert caught.value.unlisted == 0
+
     async def test_deadline_before_anything_is_listed(self, simulator: Simulator) -> None:
         """Nothing can be named or counted."""
         simulator.faults.add(Fault.hold(), path="/droplets$", times=None)

@@ -169,53 +169,6 @@ class TestPacer:
             await pacer.start(0.02)
         assert pacer.status().waiting == 0
 
-    async def test_a_turn_that_moves_away_is_told_when_it_is_known(
-        self, clock: ManualClock
-    ) -> None:
-        """A place that is free 60 s after an answer is too late once that is 4 s late."""
-        pacer = Pacer(RateLimit(((1, 60.0),)), clock)
-        await pacer.start(None)  # not answered yet
-        hurried = asyncio.create_task(pacer.start(60.0))
-        await settle()
-        [waiter] = pacer._waiting
-        clock.now += 2
-        pacer._reconsider(waiter)
-        assert pacer.status().waiting == 1
-        clock.now += 2
-        pacer._reconsider(waiter)
-        assert pacer.status().waiting == 0
-        with pytest.raises(RateLimitError) as caught:
-            await hurried
-        assert caught.value.retry_after == 60.0
-
-    async def test_a_place_that_is_sure_is_waited_for(self, clock: ManualClock) -> None:
-        """Once its answer is there, the place will be free in time, and the wait goes on."""
-        pacer = Pacer(RateLimit(((1, 60.0),)), clock)
-        sent_at = await pacer.start(None)
-        task = asyncio.create_task(pacer.start(60.0))
-        await settle()
-        [waiter] = pacer._waiting
-        clock.now += 2
-        pacer.finish(sent_at, None)
-        for _ in range(5):
-            clock.now += 11
-            pacer._reconsider(waiter)
-        assert pacer.status().waiting == 1
-        await drop([task])
-
-    async def test_an_estimate_ends_no_wait(self, clock: ManualClock) -> None:
-        """While one request finds out whether the gate is open, the others wait for its answer."""
-        pacer = Pacer(RateLimit(((2, 60.0),)), clock)
-        pacer.refuse(await pacer.start(None), headers())  # which does not say how long
-        task = asyncio.create_task(pacer.start(1.2))
-        clock.now += 1.0
-        assert await pacer.start(None) == clock.now
-        await settle()
-        [waiter] = pacer._waiting
-        pacer._reconsider(waiter)
-        assert pacer.status().waiting == 1
-        await drop([task])
-
     async def test_whoever_gives_up_leaves_its_place_to_the_next(self, clock: ManualClock) -> None:
         """It is told what its own turn waited for, and the next one is served in its place."""
         pacer = Pacer(RateLimit(((1, 60.0), (2, HOUR))), clock)
@@ -223,8 +176,7 @@ class TestPacer:
         hurried = asyncio.create_task(pacer.start(60.0))
         await settle()
         [patient] = await queue(pacer, 1)
-        clock.now += 4
-        pacer._reconsider(pacer._waiting[0])
+        pacer._give_up(pacer._waiting[0])
         with pytest.raises(RateLimitError) as caught:
             await hurried
         assert (caught.value.retry_after, caught.value.kind) == (60.0, "burst")
@@ -238,7 +190,7 @@ class TestPacer:
         [task] = await queue(pacer, 1)
         waiter = pacer._waiting[0]
         pacer.give_back(0.0)
-        pacer._reconsider(waiter)
+        pacer._give_up(waiter)
         assert await task == clock.now
 
     @pytest.mark.parametrize("retry_after", [None, 300])

@@ -411,8 +411,8 @@ class TestScheduleBesideOthers:
         assert schedule.start(0.2)
         assert not schedule.start(0.2)
         schedule.finish(0.3, 0.2, headers(limit=100, remaining=59))
-        assert others_at(schedule, 0.3) == 39
-        assert fill(schedule, 0.3, 0.4) == 59
+        assert others_at(schedule, 0.2) == 40
+        assert fill(schedule, 0.3, 0.4) == 58
 
     def test_the_end_of_a_refusal_is_believed(self) -> None:
         """After a 429 of a window that others filled, the first answer tells what they left."""
@@ -433,15 +433,16 @@ class TestScheduleBesideOthers:
         schedule.finish(0.3, 0.1, headers(limit=100, remaining=59))
         assert others_at(schedule, 0.2) == 98
 
-    def test_own_requests_that_expire_meanwhile_may_not_be_counted_any_more(self) -> None:
-        """The server counted them up to a round trip earlier: what it counts may be of others."""
+    def test_own_requests_may_be_those_of_others(self) -> None:
+        """Nobody knows which own ones an answer counts: all but itself may be of others."""
         schedule = schedule_of((20, 10.0))
         assert fill(schedule, 0.0, 0.5, most=3) == 3
-        assert schedule.start(9.9)
-        schedule.finish(9.9, 9.9, headers(limit=20, remaining=0))
-        assert schedule.start(10.0)
-        schedule.finish(10.4, 10.0, headers(limit=20, remaining=10))
-        assert others_at(schedule, 10.0) == 8
+        assert schedule.start(0.9)
+        schedule.finish(1.0, 0.9, headers(limit=20, remaining=0))
+        assert others_at(schedule, 0.9) == 16
+        assert schedule.start(1.0)
+        schedule.finish(1.1, 1.0, headers(limit=20, remaining=10))
+        assert others_at(schedule, 1.0) == 9
 
     @pytest.mark.parametrize("others", [0, 1])
     def test_own_requests_are_not_taken_for_those_of_others(self, others: int) -> None:
