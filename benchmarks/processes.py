@@ -14,6 +14,8 @@ from .tables import Scale
 
 Rounds: TypeAlias = Callable[..., Generator[dict[str, float], None, None]]
 """A generator function: sets a side up, then measures one round for each value it yields."""
+Sides: TypeAlias = Mapping[str, tuple[Rounds, tuple[Any, ...]]]
+"""The sides of a measure, each with its arguments."""
 
 LARGE: Final = 4 * 2**20
 
@@ -64,9 +66,7 @@ def _run(pipe: Connection, rounds: Rounds, args: tuple[Any, ...]) -> None:
         pipe.send(next(samples))
 
 
-def in_turn(
-    sides: Mapping[str, tuple[Rounds, tuple[Any, ...]]], scale: Scale
-) -> dict[str, list[dict[str, float]]]:
+def in_turn(sides: Sides, scale: Scale) -> dict[str, list[dict[str, float]]]:
     """Measure all sides, one round of each after the other, so that all see the same machine.
 
     Each side is started several times: two processes that do the same may differ in speed for as
@@ -79,9 +79,7 @@ def in_turn(
     return samples
 
 
-def _rounds_in_turn(
-    sides: Mapping[str, tuple[Rounds, tuple[Any, ...]]], rounds: int
-) -> dict[str, list[dict[str, float]]]:
+def _rounds_in_turn(sides: Sides, rounds: int) -> dict[str, list[dict[str, float]]]:
     """Measure one process of each side. Its first round warms up and is not counted."""
     with ExitStack() as stack:
         running = {name: Side(measure, args) for name, (measure, args) in sides.items()}

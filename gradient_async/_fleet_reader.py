@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import attrs
@@ -98,7 +98,7 @@ class FleetReader(IdSource):
     async def _read(self) -> AsyncGenerator[int, None]:
         first = await self._droplets.fetch(1)
         self.total = first.total
-        self._know(first.items)
+        self._know(*first.items)
         listing = self._droplets.listing(first)
         joins, images = False, None
         if self._choice != "per_droplet":
@@ -107,12 +107,12 @@ class FleetReader(IdSource):
         if not joins:
             async with listing:
                 while page := await listing.take():
-                    self._know(page)
+                    self._know(*page)
                     for droplet in page:
                         yield droplet.id
             self._all_listed = True
             return
-        incomplete = await _read_into(lambda droplet: self._know([droplet]), listing)
+        incomplete = await _read_into(self._know, listing)
         self._all_listed = incomplete is None
         self._join = await self._read_join(images)
         for droplet_id in list(self._known):
@@ -120,7 +120,7 @@ class FleetReader(IdSource):
         if incomplete is not None:
             raise incomplete
 
-    def _know(self, droplets: Iterable[Droplet]) -> None:
+    def _know(self, *droplets: Droplet) -> None:
         self._known.update((droplet.id, droplet) for droplet in droplets)
 
     def _joins(self, summary: FirstPages) -> bool:

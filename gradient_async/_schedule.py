@@ -120,7 +120,7 @@ class _Window:
         while self.expired and self.expired[0] + self.seconds <= sent_at:
             self.expired.popleft()
         least = used - running - len(self.answered) - len(self.expired)
-        believed = self.others(sent_at)
+        believed = self.others(sent_at) if self._others else 0.0
         if least > believed:
             self.see_others(now, least, sent_at)
         elif believed and sent_at >= self._others_seen_at:

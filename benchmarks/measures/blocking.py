@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Iterable, Iterator
-from typing import Any, TypeAlias
 
 from ..canned import canned
-from ..processes import Rounds, in_turn, on_one_cpu, once
+from ..processes import Sides, in_turn, on_one_cpu, once
 from ..sides import ASYNC_SIDES, GRADIENT_SYNC, OURS, REQUESTS, SYNC_SIDES, THREADS
 from ..tables import Goal, Scale, Table
 from ..timing import CPU, WALL, ask_in_tasks, columns, fitting, timed
@@ -15,7 +14,6 @@ from ..timing import CPU, WALL, ask_in_tasks, columns, fitting, timed
 AWAITED = "gradient_async, awaited"
 BLOCKING = "gradient_async, blocking"
 PAGE = 200
-Sides: TypeAlias = dict[str, tuple[Rounds, tuple[Any, ...]]]
 
 
 def awaited(url: str, seconds: float) -> Generator[dict[str, float], None, None]:
@@ -66,11 +64,9 @@ def measure(scale: Scale) -> Iterator[Table]:
 
 
 def _sides(names: Iterable[str], url: str, scale: Scale) -> Sides:
-    sides: Sides = {AWAITED: (awaited, (url, scale.seconds))}
-    for side in names:
-        name = BLOCKING if side == OURS else side
-        sides[name] = (blocking, (side, url, scale.seconds))
-    return sides
+    return {AWAITED: (awaited, (url, scale.seconds))} | {
+        BLOCKING if side == OURS else side: (blocking, (side, url, scale.seconds)) for side in names
+    }
 
 
 def _beside_peers(scale: Scale) -> Table:
