@@ -103,13 +103,19 @@ def test_ctrl_c_writes_what_was_finished_and_names_what_was_not(
     assert {int(word) for word in named.rpartition(": ")[2].split(", ")} == missing
 
 
+@pytest.mark.parametrize("by", ["ctrl-c", "deadline"])
 @pytest.mark.parametrize("kind", ["table", "json", "jsonl", "csv"])
-def test_what_is_not_complete_has_no_proper_name(cli: Cli, held_ids: list[int], kind: str) -> None:
-    """In each format an interrupted run leaves a partial file, and is not begun anew over it."""
+def test_what_is_not_complete_has_no_proper_name(
+    cli: Cli, held_ids: list[int], kind: str, by: str
+) -> None:
+    """In each format a run that is cut off leaves a partial file, and is not begun anew over it."""
     part = cli.directory / "out.partial"
     args = ("backups", "-f", kind, "-o", "out")
-    done = interrupted(cli, *args, part=part if kind in ("jsonl", "csv") else None)
-    assert done.code == 130
+    if by == "ctrl-c":
+        done = interrupted(cli, *args, part=part if kind in ("jsonl", "csv") else None)
+    else:
+        done = cli(*args, "--plan", "per_droplet", "--deadline", "2s")
+    assert done.code == {"ctrl-c": 130, "deadline": 3}[by]
     assert done.err.splitlines()[0].endswith(": out.partial")
     assert list(cli.directory.iterdir()) == [part]
     assert part.stat().st_size > 0
@@ -307,14 +313,14 @@ def test_an_interrupted_run_replaces_no_whole_file(cli: Cli, held_ids: list[int]
     assert done.err.endswith(" --resume out.jsonl.partial --force\n")
 
 
-def test_a_deadline_ends_the_run_with_what_there_is(cli: Cli, held_ids: list[int]) -> None:
+def test_a_deadline_ends_the_run_with_what_there_is(
+    cli: Cli, held_ids: list[int], droplet_ids: list[int]
+) -> None:
     """A run that a deadline ends lists what was answered, names the rest, and exits with 3."""
-    done = cli("backups", "--plan", "per_droplet", "--deadline", "2s", "-f", "jsonl")
+    done = cli("backups", "--plan", "per_droplet", "--deadline", "5s", "-f", "jsonl")
     assert done.code == 3
-    assert done.lines
-    missing = set(cli.simulator.fleet.droplets) - {line["droplet_id"] for line in done.lines}
-    assert set(held_ids) <= missing
-    assert f"the deadline passed: {len(missing)} Droplets not listed: " in done.err
+    assert {line["droplet_id"] for line in done.lines} == set(droplet_ids) - set(held_ids)
+    assert "the deadline passed: 3 Droplets not listed: " in done.err
 
 
 def test_a_line_that_was_cut_off_and_droplets_that_failed_are_asked_for_again(
