@@ -22,14 +22,10 @@ if TYPE_CHECKING:
     from . import audit, errors, types
     from . import testing as testing
     from ._blocking import BlockingFanOut, BlockingIterator
-    from ._fan_out import FanOut
-    from ._fleet import FleetPlan
-    from ._http import (
-        DEFAULT_MAX_RETRIES,
-        DEFAULT_TIMEOUT,
-        RequestOptions,
-        Timeout,
-    )
+    from ._config import ClientOptions
+    from ._fan_out import DropletIds, FanOut
+    from ._fleet import FleetPlan, PlanChoice
+    from ._options import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT, RequestOptions, Timeout
     from ._paging import Listing
     from ._rate_limit import RateLimit, RateLimitStatus, WindowStatus
     from ._response import (
@@ -37,6 +33,7 @@ if TYPE_CHECKING:
         AsyncAPIResponse,
         AsyncStreamedResponse,
     )
+    from ._session import SessionFactory, SessionSource
     from .client import AsyncGradient
     from .errors import (
         APIConnectionError,
@@ -58,6 +55,7 @@ if TYPE_CHECKING:
         RateLimitError,
         UnprocessableEntityError,
     )
+    from .resources._listings import DropletType
     from .sync import Gradient, StreamedResponse
     from .types import DropletBackups
 
@@ -81,12 +79,15 @@ __all__ = [  # noqa: RUF022 - as `sorted` has them, and not by kind
     "BlockingFanOut",
     "BlockingIterator",
     "Client",
+    "ClientOptions",
     "ConfigurationError",
     "ConflictError",
     "DEFAULT_MAX_RETRIES",
     "DEFAULT_TIMEOUT",
     "DeadlineExceededError",
     "DropletBackups",
+    "DropletIds",
+    "DropletType",
     "FanOut",
     "FleetPlan",
     "Gradient",
@@ -96,10 +97,13 @@ __all__ = [  # noqa: RUF022 - as `sorted` has them, and not by kind
     "Listing",
     "NotFoundError",
     "PermissionDeniedError",
+    "PlanChoice",
     "RateLimit",
     "RateLimitError",
     "RateLimitStatus",
     "RequestOptions",
+    "SessionFactory",
+    "SessionSource",
     "StreamedResponse",
     "Timeout",
     "UnprocessableEntityError",
@@ -114,13 +118,16 @@ _MODULES: Final = ("audit", "errors", "testing", "types")
 
 _HOMES: Final = {
     "_blocking": ("BlockingFanOut", "BlockingIterator"),
-    "_fan_out": ("FanOut",),
-    "_fleet": ("FleetPlan",),
-    "_http": ("DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "RequestOptions", "Timeout"),
+    "_config": ("ClientOptions",),
+    "_fan_out": ("DropletIds", "FanOut"),
+    "_fleet": ("FleetPlan", "PlanChoice"),
+    "_options": ("DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "RequestOptions", "Timeout"),
     "_paging": ("Listing",),
     "_rate_limit": ("RateLimit", "RateLimitStatus", "WindowStatus"),
     "_response": ("APIResponse", "AsyncAPIResponse", "AsyncStreamedResponse"),
+    "_session": ("SessionFactory", "SessionSource"),
     "client": ("AsyncGradient",),
+    "resources._listings": ("DropletType",),
     "sync": ("Gradient", "StreamedResponse"),
     "types": ("DropletBackups",),
 }

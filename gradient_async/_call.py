@@ -10,19 +10,12 @@ import attrs
 from multidict import CIMultiDict
 from yarl import URL
 
+from ._checks import checked_count, checked_headers, checked_mapping, checked_seconds
 from ._config import AccessToken, Config
-from ._http import (
-    Endpoint,
-    RequestOptions,
-    Timeout,
-    checked_count,
-    checked_headers,
-    checked_mapping,
-    checked_seconds,
-    query_string,
-)
+from ._http import Endpoint, query_string
+from ._options import RequestOptions, Timeout
 from ._version import __version__
-from .errors import FailedRequest, RateLimitError
+from .errors import RateLimitError, RequestLine
 
 __all__ = ["Call", "Terms"]
 
@@ -155,14 +148,14 @@ class Call:
         self.url = self.target = url
         self.redirects += 1
 
-    def failed_request(self) -> FailedRequest:
+    def request_line(self) -> RequestLine:
         """Return the request in the form in which errors keep it."""
-        return FailedRequest("GET", self.terms.token.redact(self.url))
+        return RequestLine("GET", self.terms.token.redact(self.url))
 
     def about(self) -> dict[str, Any]:
         """Return what every error about this request says."""
         return {
-            "request": self.failed_request(),
+            "request": self.request_line(),
             "droplet_id": self.droplet_id,
             "attempts": self.sent,
         }

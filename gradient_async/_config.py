@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any, Final, SupportsIndex, TypeAlias, TypedDict, Union
+from typing import Any, Final, SupportsIndex, TypedDict
 from urllib.parse import SplitResult, urlsplit
 
 import attrs
 from yarl import URL
 
-from ._http import (
-    Timeout,
-    checked_count,
-    checked_headers,
-    checked_mapping,
-    checked_seconds,
-)
+from ._checks import checked_count, checked_headers, checked_mapping, checked_seconds
+from ._options import Timeout
 from ._rate_limit import RateLimit
 from .errors import ConfigurationError
-
-if TYPE_CHECKING:
-    import aiohttp
 
 __all__ = [
     "AccessToken",
     "ClientOptions",
     "Config",
-    "SessionFactory",
-    "SessionSource",
-    "checked_factory",
     "is_loopback",
     "masked",
 ]
@@ -40,9 +29,6 @@ TOKEN_VARIABLE: Final = "DIGITALOCEAN_ACCESS_TOKEN"  # noqa: S105 - a name, not 
 BASE_URL_VARIABLE: Final = "GRADIENT_BASE_URL"
 SHORTEST_SECRET: Final = 16
 """DigitalOcean's tokens have 71 characters; what is shorter than this stands in for one."""
-
-SessionFactory: TypeAlias = "Callable[[], aiohttp.ClientSession]"
-SessionSource: TypeAlias = Union["aiohttp.ClientSession", SessionFactory]
 
 
 class ClientOptions(TypedDict, total=False):
@@ -77,20 +63,6 @@ class _Secret(str):
 def masked(token: str | None) -> str | None:
     """Return the same text without the white space around it, and without a representation."""
     return None if token is None else _secret(token)
-
-
-def checked_factory(session: SessionFactory | None) -> SessionFactory | None:
-    """Return a function that makes sessions, which is all that a client with its own loop takes.
-
-    Raises:
-        TypeError: It is a session, which belongs to another loop, or something else.
-    """
-    if session is not None and not callable(session):
-        raise TypeError(
-            "session must be a function that makes an aiohttp.ClientSession on the loop of this "
-            f"client, got {session!r}"
-        )
-    return session
 
 
 def _secret(token: str) -> str:

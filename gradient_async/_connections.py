@@ -17,11 +17,10 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from ._config import SessionSource
 from ._deadlines import Deadlines
 from ._fork import keep_in_child, tell_after_fork
 from ._proxies import proxy_from_environment
-from ._session import own_session
+from ._session import SessionSource, own_session
 from ._slots import Slots
 from .errors import APIConnectionError
 

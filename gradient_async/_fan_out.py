@@ -21,7 +21,7 @@ from itertools import islice
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from . import errors
-from ._http import checked_droplet_id, checked_seconds
+from ._checks import checked_droplet_id, checked_seconds
 from ._slots import Slots
 from ._stream import ResultStream
 
@@ -30,6 +30,7 @@ __all__ = ["DEFAULT_CONCURRENCY", "DropletIds", "FanOut", "IdSource", "ends_run"
 R = TypeVar("R")
 
 DropletIds: TypeAlias = Iterable[int] | AsyncIterable[int]
+"""The Droplets that `list_many` asks about, of which more may become known while it runs."""
 
 
 class IdSource(AsyncIterator[int], ABC):

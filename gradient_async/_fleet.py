@@ -37,6 +37,7 @@ __all__ = [
 
 PlanName: TypeAlias = Literal["joined", "per_droplet"]
 PlanChoice: TypeAlias = Literal["auto", "joined", "per_droplet"]
+"""How `list_fleet` is to ask; with ``"auto"`` by the plan that takes fewer requests."""
 
 FEW: Final = 2
 """So few Droplets are asked about before it is known whether joining would save a request."""

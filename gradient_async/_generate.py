@@ -79,9 +79,10 @@ from functools import cached_property
 from typing import Generic, Self, TypeVar, overload
 
 from .._blocking import BlockingContext, BlockingFanOut, BlockingIterator, fed, plain
-from .._config import SessionFactory, checked_factory, masked
+from .._config import masked
 from .._portal import LoopFactory, Portal
 from .._response import APIResponse
+from .._session import SessionFactory, checked_factory
 """
 VIEWS_PRELUDE: Final = """
 from contextlib import AbstractAsyncContextManager

@@ -5,37 +5,25 @@ Nothing here does I/O, so all of it can be tested without a loop and without a s
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import isfinite
-from operator import index
-from typing import Any, Final, Generic, SupportsIndex, TypedDict, TypeVar
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import attrs
 
 from . import errors
+from ._checks import checked_count
 from ._structure import DecodeFailure, decode_any
 
 __all__ = [
-    "DEFAULT_MAX_RATE_LIMIT_WAIT",
-    "DEFAULT_MAX_RESPONSE_BYTES",
-    "DEFAULT_MAX_RETRIES",
-    "DEFAULT_TIMEOUT",
     "MAX_PER_PAGE",
     "Endpoint",
     "Headers",
     "RateLimitHeaders",
-    "RequestOptions",
     "Response",
-    "Timeout",
-    "checked_count",
-    "checked_droplet_id",
-    "checked_headers",
-    "checked_mapping",
-    "checked_seconds",
     "failed_response",
     "paging_query",
     "query_string",
@@ -48,88 +36,6 @@ T = TypeVar("T")
 
 MAX_PER_PAGE: Final = 200
 """The most items that the API puts on one page."""
-
-
-def _seconds(name: str, value: float) -> float:
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise TypeError(f"{name} must be a number of seconds or None, got {value!r}")
-    try:
-        return float(value)
-    except OverflowError:
-        raise ValueError(f"{name} is more seconds than a float can hold") from None
-
-
-def _checked_timeout(value: float | None) -> float | None:
-    seconds = None if value is None else _seconds("timeout", value)
-    if seconds is None or (seconds > 0 and isfinite(seconds)):
-        return seconds
-    raise ValueError(f"timeout must be more than 0 seconds, None for no bound, got {value!r}")
-
-
-def checked_seconds(name: str, value: float | None) -> float | None:
-    """Return a number of seconds that something may take as a ``float``, ``None`` for no bound.
-
-    Raises:
-        TypeError: It is no number.
-        ValueError: It is less than 0, or more than a ``float`` can hold.
-    """
-    seconds = None if value is None else _seconds(name, value)
-    if seconds is None or seconds >= 0:
-        return seconds
-    raise ValueError(f"{name} must be at least 0 seconds, None for no bound, got {value!r}")
-
-
-@attrs.frozen
-class Timeout:
-    """How long one try of a request may take.
-
-    Attributes:
-        total: Seconds from sending to the last byte of the answer, ``None`` for no bound. Waiting
-            for a free connection or for the rate limit is not counted.
-        connect: Seconds, within the total, for making a new connection; ``None`` for no bound.
-
-    Raises:
-        TypeError: One of them is no number.
-        ValueError: One of them is not more than 0, or not finite.
-
-    Example:
-        >>> Timeout(10.0, connect=2.0)
-        Timeout(total=10.0, connect=2.0)
-    """
-
-    total: float | None = attrs.field(default=60.0, converter=_checked_timeout)
-    connect: float | None = attrs.field(default=5.0, kw_only=True, converter=_checked_timeout)
-
-    @classmethod
-    def of(cls, value: float | Timeout | None) -> Timeout:
-        """Read what users give as a timeout: seconds, ``None`` for no bound, or a `Timeout`."""
-        if isinstance(value, Timeout):
-            return value
-        if value is None:
-            return cls(None, connect=None)
-        return cls(value)
-
-
-DEFAULT_TIMEOUT: Final = Timeout()
-DEFAULT_MAX_RETRIES: Final = 2
-DEFAULT_MAX_RATE_LIMIT_WAIT: Final = 60.0
-DEFAULT_MAX_RESPONSE_BYTES: Final = 32 * 1024 * 1024
-
-
-class RequestOptions(TypedDict, total=False):
-    """What every method takes beside its own parameters; what is left out is the client's."""
-
-    extra_headers: Mapping[str, str] | None
-    """Headers to send too; they win over the client's. The token cannot be replaced by one."""
-    extra_query: Mapping[str, object] | None
-    """Query parameters to send too; they win over the method's own."""
-    timeout: float | Timeout | None
-    """Seconds for one try, or a `Timeout`; ``None`` for no bound."""
-    max_retries: int
-    """How many times a failed try is repeated. With 0 an answer 429 is raised at once, too, unless
-    ``max_rate_limit_wait`` is ``None``, as it is in fan-outs where it is not given."""
-    max_rate_limit_wait: float | None
-    """Seconds that the call may wait for the rate limit in all; ``None`` for as long as needed."""
 
 
 @attrs.define  # not frozen, which takes several times as long to make, and is made per request
@@ -166,51 +72,6 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._headers!r})"
 
 
-_HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-_NO_HEADER_VALUE: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
-_FRAMING: Final = frozenset({"content-length", "host", "transfer-encoding"})
-
-
-def checked_headers(name: str, headers: Mapping[str, str] | None) -> dict[str, str]:
-    """Return headers that can be sent. What is wrong is told without the value, often a secret.
-
-    Raises:
-        TypeError: They are no mapping, or a name or a value is no ``str``.
-        ValueError: A name or a value has a character that it cannot have, or a header is one of
-            those that say where a request ends and which server it is for.
-    """
-    headers = checked_mapping(name, headers)
-    for header, value in headers.items():
-        _check_header(name, header, value)
-    return dict(headers)
-
-
-def checked_mapping(name: str, value: Mapping[str, T] | None) -> Mapping[str, T]:
-    """Return a mapping, an empty one for ``None``.
-
-    Raises:
-        TypeError: It is no mapping.
-    """
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise TypeError(f"{name} must be a mapping, got {type(value).__name__}")
-    return value
-
-
-def _check_header(name: str, header: object, value: object) -> None:
-    if not isinstance(header, str):
-        raise TypeError(f"{name} must have str as names, got {header!r}")
-    if not isinstance(value, str):
-        raise TypeError(f"{name}: {header} must be a str, got {type(value).__name__}")
-    if not _HEADER_NAME.fullmatch(header):
-        raise ValueError(f"{name}: {header!r} is no name of a header")
-    if _NO_HEADER_VALUE.search(value):
-        raise ValueError(f"{name}: {header} has a character that no header can have")
-    if header.lower() in _FRAMING:
-        raise ValueError(f"{name}: {header} cannot be set")
-
-
 @attrs.define  # not frozen, as `Endpoint`
 class Response:
     """A whole answer. What the server wrote is in no representation: it may have sent the token."""
@@ -229,16 +90,6 @@ class Response:
         return self.headers.get("x-request-id") or _error_body(self.content).get("request_id")
 
 
-def checked_droplet_id(value: int) -> int:
-    """Return a Droplet ID, which goes into the path of a URL, as a plain ``int``.
-
-    Raises:
-        TypeError: It is not an integer. A ``bool``, a ``float`` and a ``str`` are not.
-        ValueError: It is less than 1.
-    """
-    return checked_count("droplet_id", value)
-
-
 def paging_query(page: int | None, per_page: int | None) -> dict[str, object]:
     """Return the query of one page; what is ``None`` is left to the API.
 
@@ -252,27 +103,6 @@ def paging_query(page: int | None, per_page: int | None) -> dict[str, object]:
     if per_page is not None:
         query["per_page"] = checked_count("per_page", per_page, most=MAX_PER_PAGE)
     return query
-
-
-def checked_count(name: str, value: int, least: int = 1, most: int | None = None) -> int:
-    """Return a whole number, of whichever class (of NumPy, say), as a plain ``int``.
-
-    Raises:
-        TypeError: It is not an integer. A ``bool``, a ``float`` and a ``str`` are not.
-        ValueError: It is less than ``least`` or more than ``most``.
-    """
-    if type(value) is not int:
-        value = _plain_int(name, value)
-    if value < least or (most is not None and value > most):
-        allowed = f"at least {least}" if most is None else f"between {least} and {most}"
-        raise ValueError(f"{name} must be {allowed}, got {value!r}")
-    return value
-
-
-def _plain_int(name: str, value: SupportsIndex) -> int:
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an int, got {value!r}")
-    return index(value)
 
 
 def query_string(*parts: Mapping[str, object] | None) -> str:
@@ -437,7 +267,7 @@ def failed_response(response: Response) -> errors.FailedResponse:
 def _about(response: Response, droplet_id: int | None) -> dict[str, Any]:
     return {
         "response": failed_response(response),
-        "request": errors.FailedRequest(response.method, response.url),
+        "request": errors.RequestLine(response.method, response.url),
         "request_id": response.request_id,
         "body": _body(response.content),
         "droplet_id": droplet_id,

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import attrs
 
-from ._http import checked_count, checked_seconds
+from ._checks import checked_count, checked_seconds
 
 __all__ = ["RateLimit", "RateLimitStatus", "WindowStatus", "ideal_seconds"]
 

@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from ._call import Terms
-from ._http import Endpoint, RequestOptions
+from ._http import Endpoint
+from ._options import RequestOptions
 from ._paging import Get
 from ._response import AsyncAPIResponse, AsyncStreamedResponse
 from ._transport import Transport

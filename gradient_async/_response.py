@@ -16,7 +16,7 @@ from ._exchange import Exchange
 from ._http import Endpoint, Headers, Response
 from ._structure import DecodeFailure, decode, decode_any
 from ._transport import Transport, unexpected_body
-from .errors import FailedRequest
+from .errors import RequestLine
 
 __all__ = ["APIResponse", "AsyncAPIResponse", "AsyncStreamedResponse", "RawResponse"]
 
@@ -55,9 +55,9 @@ class RawResponse(Generic[T]):
         return self._response.method
 
     @property
-    def http_request(self) -> FailedRequest:
+    def http_request(self) -> RequestLine:
         """The method and URL that were sent."""
-        return FailedRequest(self.method, self.url)
+        return RequestLine(self.method, self.url)
 
     @property
     def elapsed(self) -> timedelta:
@@ -165,9 +165,9 @@ class AsyncStreamedResponse(Generic[T]):
         return "GET"
 
     @property
-    def http_request(self) -> FailedRequest:
+    def http_request(self) -> RequestLine:
         """The method and URL that were sent."""
-        return FailedRequest(self.method, self.url)
+        return RequestLine(self.method, self.url)
 
     @property
     def retries_taken(self) -> int:

@@ -1,7 +1,7 @@
-"""The aiohttp session that is ours: what it does otherwise than aiohttp's own.
+"""The aiohttp sessions of a client: what users may give, and ours beside aiohttp's own.
 
-It sends nothing a second time by itself, tells a connection that had been closed while it was kept
-from one that fails, and uses none again that has brought something in the meantime.
+Ours sends nothing a second time by itself, tells a connection that had been closed while it was
+kept from one that fails, and uses none again that has brought something in the meantime.
 """
 
 from __future__ import annotations
@@ -9,12 +9,24 @@ from __future__ import annotations
 import select
 import socket
 import sys
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import aiohttp
 
-__all__ = ["StaleConnectionError", "own_session"]
+__all__ = [
+    "SessionFactory",
+    "SessionSource",
+    "StaleConnectionError",
+    "checked_factory",
+    "own_session",
+]
+
+SessionFactory: TypeAlias = Callable[[], aiohttp.ClientSession]
+"""Makes a session, on the loop that it is for; a client calls it once per event loop."""
+SessionSource: TypeAlias = aiohttp.ClientSession | SessionFactory
+"""What `AsyncGradient` takes as ``session``."""
 
 ENDED: Final = (
     aiohttp.ServerDisconnectedError,
@@ -22,6 +34,20 @@ ENDED: Final = (
     aiohttp.ClientConnectionResetError,
 )
 """What aiohttp raises when a connection ends before the headers of an answer."""
+
+
+def checked_factory(session: SessionFactory | None) -> SessionFactory | None:
+    """Return a function that makes sessions, which is all that a client with its own loop takes.
+
+    Raises:
+        TypeError: It is a session, which belongs to another loop, or something else.
+    """
+    if session is not None and not callable(session):
+        raise TypeError(
+            "session must be a function that makes an aiohttp.ClientSession on the loop of this "
+            f"client, got {session!r}"
+        )
+    return session
 
 
 class StaleConnectionError(aiohttp.ClientConnectionError):

@@ -21,12 +21,12 @@ from ._exchange import Exchange, redacted
 from ._http import (
     Endpoint,
     RateLimitHeaders,
-    RequestOptions,
     Response,
     redirect_target,
     status_error,
     validation_error,
 )
+from ._options import RequestOptions
 from ._pacing import Pacer
 from ._retry import retry_delay
 from ._session import StaleConnectionError
@@ -193,7 +193,7 @@ class Transport:
         except RateLimitError as refused:
             error = call.refusal or refused
             error.retry_after, error.kind = refused.retry_after, refused.kind
-            error.request, error.droplet_id = call.failed_request(), call.droplet_id
+            error.request, error.droplet_id = call.request_line(), call.droplet_id
             error.attempts = call.sent
             raise error from None
         if call.patience is not None:
@@ -244,7 +244,7 @@ class Transport:
 
 def _log(call: Call, response: Response) -> None:
     if LOGGER.isEnabledFor(logging.DEBUG):
-        about = call.failed_request()
+        about = call.request_line()
         LOGGER.debug("%s: %d in %.3f s", about, response.status_code, response.seconds)
 
 

@@ -7,9 +7,9 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from ._config import AccessToken, ClientOptions, Config, SessionSource, masked
+from ._config import AccessToken, ClientOptions, Config, masked
 from ._connections import Connections
-from ._http import (
+from ._options import (
     DEFAULT_MAX_RATE_LIMIT_WAIT,
     DEFAULT_MAX_RESPONSE_BYTES,
     DEFAULT_MAX_RETRIES,
@@ -18,6 +18,7 @@ from ._http import (
 )
 from ._pacing import Pacer
 from ._rate_limit import RateLimit, RateLimitStatus
+from ._session import SessionSource
 from ._transport import Transport
 from .resources.gpu_droplets import AsyncGPUDropletsResource
 

@@ -43,7 +43,6 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DeadlineExceededError",
-    "FailedRequest",
     "FailedResponse",
     "GradientError",
     "IncompleteListingError",
@@ -51,6 +50,7 @@ __all__ = [
     "NotFoundError",
     "PermissionDeniedError",
     "RateLimitError",
+    "RequestLine",
     "UnprocessableEntityError",
 ]
 
@@ -140,7 +140,7 @@ class IncompleteListingError(GradientError):
         self.droplet_id = droplet_id
 
 
-class FailedRequest(NamedTuple):
+class RequestLine(NamedTuple):
     """What was asked, without its headers: those hold the token."""
 
     method: str
@@ -186,7 +186,7 @@ class APIError(GradientError):
         self,
         message: str,
         *,
-        request: FailedRequest | None = None,
+        request: RequestLine | None = None,
         body: object = None,
         droplet_id: int | None = None,
         attempts: int = 0,

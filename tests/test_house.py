@@ -20,8 +20,8 @@ PACKAGE = ROOT / "gradient_async"
 
 # From the bottom up: a module imports from lines below its own and never from beside it.
 LAYERS: list[set[str]] = [
-    {"_version", "errors", "_fork", "_deadlines", "_session", "_slots"},
-    {"types", "_structure", "_retry"},
+    {"_version", "errors", "_checks", "_fork", "_deadlines", "_session", "_slots"},
+    {"types", "_structure", "_options", "_retry"},
     {"_http", "audit"},
     {"_rate_limit"},
     {"_schedule", "_config", "_fleet"},
@@ -67,10 +67,11 @@ PUBLIC = """
     DEFAULT_MAX_RETRIES DEFAULT_TIMEOUT APIConnectionError APIError APIResponse
     APIResponseValidationError APIStatusError APITimeoutError AsyncAPIResponse AsyncClient
     AsyncGradient AsyncStreamedResponse AuthenticationError BadRequestError BlockingCallWarning
-    BlockingFanOut BlockingIterator Client ConfigurationError ConflictError DeadlineExceededError
-    DropletBackups FanOut FleetPlan Gradient GradientError IncompleteListingError
-    InternalServerError Listing NotFoundError PermissionDeniedError RateLimit RateLimitError
-    RateLimitStatus RequestOptions StreamedResponse Timeout UnprocessableEntityError WindowStatus
+    BlockingFanOut BlockingIterator Client ClientOptions ConfigurationError ConflictError
+    DeadlineExceededError DropletBackups DropletIds DropletType FanOut FleetPlan Gradient
+    GradientError IncompleteListingError InternalServerError Listing NotFoundError
+    PermissionDeniedError PlanChoice RateLimit RateLimitError RateLimitStatus RequestOptions
+    SessionFactory SessionSource StreamedResponse Timeout UnprocessableEntityError WindowStatus
     __version__ audit errors types
 """
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any, get_type_hints
 
 import pytest
 
@@ -34,3 +37,23 @@ def test_unknown_name_is_an_attribute_error() -> None:
     """A name that the package does not have is an `AttributeError`, as of any module."""
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = gradient_async.nothing
+
+
+def signatures() -> dict[str, Callable[..., Any]]:
+    """Give all public functions, and what public classes are made by and can do."""
+    found: dict[str, Callable[..., Any]] = {}
+    for name in gradient_async.__all__:
+        value = getattr(gradient_async, name)
+        if inspect.isclass(value) and value.__module__.startswith("gradient_async"):
+            methods = inspect.getmembers(value, inspect.isfunction)
+            found |= {f"{name}.{key}": method for key, method in methods if key[:1] != "_"}
+            found[f"{name}()"] = value.__init__
+    judges = (gradient_async.audit.audit_droplet, gradient_async.audit.audit_fleet)
+    return found | {judge.__name__: judge for judge in judges}
+
+
+@pytest.mark.parametrize("signature", signatures().values(), ids=signatures())
+def test_annotations_can_be_evaluated(signature: Callable[..., Any]) -> None:
+    """What injects dependencies, or makes a command line of a function, asks for real types."""
+    for hint in get_type_hints(signature).values():
+        assert not isinstance(hint, str)

@@ -6,16 +6,14 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 from math import floor, fsum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
+from ..errors import GradientError
+from ..types import DropletNextBackupWindow
 from .plans import DEFAULT_GRACE
 from .times import iso_time, whole_seconds
-
-if TYPE_CHECKING:
-    from ..errors import GradientError
-    from ..types import DropletNextBackupWindow
 
 __all__ = ["DropletAudit", "Finding", "FleetAudit"]
 

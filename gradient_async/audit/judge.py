@@ -6,11 +6,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from math import fsum
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import attrs
 
-from ..types import DropletBackupPolicy, DropletBackups
+from ..errors import GradientError
+from ..types import Backup, DropletBackupPolicy, DropletBackups, Policy
 from .findings import DropletAudit, Finding, FleetAudit
 from .plans import (
     CENTURY,
@@ -21,10 +22,6 @@ from .plans import (
     window_length,
 )
 from .times import EARLIEST, LATEST, format_duration, in_utc
-
-if TYPE_CHECKING:
-    from ..errors import GradientError
-    from ..types import Backup, Policy
 
 __all__ = ["Rules", "audit_droplet", "audit_fleet"]
 

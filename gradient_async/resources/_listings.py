@@ -6,7 +6,8 @@ from collections.abc import Callable, Hashable, Sequence
 from operator import attrgetter, itemgetter
 from typing import Final, Literal, TypeAlias, TypeVar
 
-from .._http import MAX_PER_PAGE, Endpoint, checked_droplet_id, paging_query
+from .._checks import checked_droplet_id
+from .._http import MAX_PER_PAGE, Endpoint, paging_query
 from .._paging import Answer, Get, Paged
 from ..errors import APIResponseValidationError
 from ..types import (
@@ -39,6 +40,7 @@ MOST_DIGITS: Final = 20
 A = TypeVar("A", bound=Answer)
 T = TypeVar("T")
 DropletType: TypeAlias = Literal["gpus", "droplets"]
+"""Droplets with GPUs, or those without."""
 
 
 def backups_endpoint(

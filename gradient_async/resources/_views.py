@@ -7,7 +7,8 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Unpack
 
-from .._http import Endpoint, RequestOptions
+from .._http import Endpoint
+from .._options import RequestOptions
 from .._resource import AsyncAPIResource
 from .._response import AsyncAPIResponse, AsyncStreamedResponse
 from ..types import (

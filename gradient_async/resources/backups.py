@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Unpack
 
+from .._checks import checked_count
 from .._fan_out import DEFAULT_CONCURRENCY, DropletIds, FanOut, ends_run
 from .._fleet import FleetPlan, PlanChoice, checked_plan, oldest_first
 from .._fleet_reader import FleetReader
-from .._http import MAX_PER_PAGE, Endpoint, RequestOptions, checked_count
+from .._http import MAX_PER_PAGE, Endpoint
+from .._options import RequestOptions
 from .._paging import DEFAULT_PAGE_CONCURRENCY, Get, Listing
 from .._resource import AsyncAPIResource
 from ..errors import GradientError

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Unpack
 
-from .._http import RequestOptions, checked_count
+from .._checks import checked_count
+from .._options import RequestOptions
 from .._paging import DEFAULT_PAGE_CONCURRENCY, Listing
 from .._resource import AsyncAPIResource
 from ..types import Droplet, DropletListResponse

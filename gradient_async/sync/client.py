@@ -8,13 +8,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Self, Unpack
 
-from .._config import (
-    ClientOptions,
-    SessionFactory,
-    checked_factory,
-    masked,
-)
-from .._http import (
+from .._config import ClientOptions, masked
+from .._options import (
     DEFAULT_MAX_RATE_LIMIT_WAIT,
     DEFAULT_MAX_RESPONSE_BYTES,
     DEFAULT_MAX_RETRIES,
@@ -23,6 +18,7 @@ from .._http import (
 )
 from .._portal import LoopFactory, Portal
 from .._rate_limit import RateLimit, RateLimitStatus
+from .._session import SessionFactory, checked_factory
 from ..client import DEFAULT_RATE_LIMIT, AsyncGradient, own_attributes
 from .gpu_droplets import GPUDropletsResource
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Unpack
 
 from .._blocking import BlockingIterator
-from .._http import RequestOptions
+from .._options import RequestOptions
 from .._paging import DEFAULT_PAGE_CONCURRENCY
 from .._portal import Portal
 from ..resources._listings import DropletType

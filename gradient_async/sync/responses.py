@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from .._portal import Portal
 from .._response import AsyncStreamedResponse
-from ..errors import FailedRequest
+from ..errors import RequestLine
 
 __all__ = ["StreamedResponse"]
 
@@ -47,7 +47,7 @@ class StreamedResponse(Generic[T]):
         return self._wrapped.method
 
     @property
-    def http_request(self) -> FailedRequest:
+    def http_request(self) -> RequestLine:
         """The method and URL that were sent."""
         return self._wrapped.http_request
 

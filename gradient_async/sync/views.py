@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Unpack
 
 from .._blocking import BlockingContext
-from .._http import RequestOptions
+from .._options import RequestOptions
 from .._portal import Portal
 from .._response import APIResponse
 from ..resources._listings import (

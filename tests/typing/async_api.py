@@ -21,7 +21,7 @@ from gradient_async import (
     Timeout,
     WindowStatus,
 )
-from gradient_async.errors import FailedRequest, GradientError
+from gradient_async.errors import GradientError, RequestLine
 from gradient_async.resources import AsyncBackupsResource, AsyncGPUDropletsResource
 from gradient_async.types import (
     Backup,
@@ -143,7 +143,7 @@ async def raw(client: AsyncGradient) -> None:
     assert_type(response.elapsed, timedelta)
     assert_type(response.retries_taken, int)
     assert_type(response.request_id, str | None)
-    assert_type(response.http_request, FailedRequest)
+    assert_type(response.http_request, RequestLine)
     assert_type(response.text, str)
     assert_type(response.content, bytes)
     assert_type(response.json(), Any)

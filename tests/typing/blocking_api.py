@@ -21,7 +21,7 @@ from gradient_async import (
     Timeout,
     WindowStatus,
 )
-from gradient_async.errors import FailedRequest, GradientError
+from gradient_async.errors import GradientError, RequestLine
 from gradient_async.sync import BackupsResource, GPUDropletsResource
 from gradient_async.types import (
     Backup,
@@ -137,7 +137,7 @@ def raw(client: Gradient) -> None:
     assert_type(response.elapsed, timedelta)
     assert_type(response.retries_taken, int)
     assert_type(response.request_id, str | None)
-    assert_type(response.http_request, FailedRequest)
+    assert_type(response.http_request, RequestLine)
     assert_type(response.text, str)
     assert_type(response.content, bytes)
     assert_type(response.json(), Any)
