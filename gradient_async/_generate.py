@@ -1,9 +1,10 @@
-"""Writes the blocking client, and the raw and streaming views of both clients.
+"""Writes the blocking client, the raw and streaming views of both clients, the blocking audit.
 
 ``python -m gradient_async._generate`` writes the files, ``--check`` fails when they are not what
 would be written. What it reads is the asynchronous source: `client.py`, `resources/` and the
 streamed response. Every public method there has one of the shapes that `Twin` knows; another one is
-an error with file and line, never wrong code.
+an error with file and line, never wrong code. What only uses a client, as the audit does, is
+written for the other one by `blocking_module`.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ BLOCKING_TYPES: Final = {
 
 # How an example, or a sentence about one, reads without `await`.
 BLOCKING_WORDS: Final = (
-    (r"\basync (for|with)\b", r"\1"),
+    (r"\basync (def|for|with)\b", r"\1"),
     (r"\bawait ", ""),
     (r"\ban asynchronous (iterable|iterator)\b", r"an \1"),
     (r"\bAn asynchronous (iterator)\b", r"An \1"),
@@ -481,6 +482,27 @@ def views(source: Source) -> str:
     return "\n\n".join(text for text in texts if text)
 
 
+def blocking_module(source: Source) -> str:
+    """Return a module of functions that use the client, bodies and all, for the blocking one."""
+    text = blocking_text(blocking_type(source.text))
+    for node in source.tree.body:
+        if isinstance(node, Function):
+            text = re.sub(rf"\b{node.name}\b", f"{node.name}_blocking", text)
+    for left in ast.walk(ast.parse(text)):
+        if is_awaiting(left):
+            raise source.unsupported(left, "cannot be written without an event loop")
+    return HEADER.format(source=source.name.removeprefix("gradient_async/")) + text
+
+
+def is_awaiting(node: ast.AST) -> bool:
+    """Tell whether a node needs an event loop, or imports what does."""
+    if isinstance(node, ast.ImportFrom):
+        return node.module == "asyncio"
+    if isinstance(node, ast.Import):
+        return any(alias.name == "asyncio" for alias in node.names)
+    return isinstance(node, ast.Await)
+
+
 def read(path: str) -> Source:
     """Read a module of the package."""
     return Source(f"gradient_async/{path}", (PACKAGE / path).read_text("utf-8"))
@@ -504,6 +526,7 @@ def outputs() -> dict[str, str]:
     for source, name in [(views_source, "views"), *((r, Path(r.name).stem) for r in resources)]:
         written[f"sync/{name}.py"] = _resource(source)
     written["sync/__init__.py"] = _package()
+    written["audit/account_blocking.py"] = blocking_module(read("audit/account.py"))
     return {path: formatted(text) for path, text in written.items()}
 
 
@@ -576,9 +599,9 @@ def _package() -> str:
 
 
 def formatted(text: str) -> str:
-    """Return a module without unused imports, sorted and formatted as all others."""
+    """Return a module formatted as all others, without unused imports and needless loops."""
     for command in (
-        ["check", "--quiet", "--select=F401,I", "--unsafe-fixes", "--fix-only"],
+        ["check", "--quiet", "--select=C416,F401,I", "--unsafe-fixes", "--fix-only"],
         ["format", "--quiet"],
     ):
         arguments = [sys.executable, "-m", "ruff", *command, "--stdin-filename=x.py", "-"]

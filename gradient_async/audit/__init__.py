@@ -14,7 +14,8 @@ Example:
 
 from __future__ import annotations
 
-from .account import audit_account, audit_account_blocking
+from .account import audit_account
+from .account_blocking import audit_account_blocking
 from .findings import DropletAudit, Finding, FleetAudit
 from .judge import audit_droplet, audit_fleet
 from .plans import DEFAULT_GRACE, DEFAULT_WINDOW, plan_interval

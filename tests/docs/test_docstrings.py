@@ -38,7 +38,7 @@ def names_of(path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(("path", "text"), [*docstrings_with_examples()])
 def test_docstring(path: Path, text: str, make_interpreter: MakeInterpreter) -> None:
     """The examples of a docstring run, and show what it says; `client` is one of its kind."""
-    is_blocking = "sync" in path.relative_to(PACKAGE).parts
+    is_blocking = "sync" in path.relative_to(PACKAGE).parts or path.stem.endswith("_blocking")
     client = Gradient() if is_blocking else AsyncGradient()
     with make_interpreter(**names_of(path), client=client) as interpreter:
         for example in interpreter.docstring(text, path):
