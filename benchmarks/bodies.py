@@ -28,7 +28,7 @@ def page(total: int, number: int = 1) -> bytes:
     """Give one page of a listing of so many backups, 200 to a page."""
     first = (number - 1) * PER_PAGE
     last_page = -(-total // PER_PAGE)
-    pages = {}
+    pages: dict[str, str] = {}
     if number > 1:
         pages |= {"first": _link(1), "prev": _link(number - 1)}
     if number < last_page:

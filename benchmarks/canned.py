@@ -71,7 +71,7 @@ class Canned:
     @property
     def connections(self) -> int:
         """The number of connections that were ever made to it."""
-        return self._opened.value
+        return int(self._opened.value)
 
 
 @contextmanager

@@ -46,9 +46,10 @@ class Side:
     def result(self) -> dict[str, float]:
         """Wait for the end of the round that was begun."""
         try:
-            return self._pipe.recv()
+            measured: dict[str, float] = self._pipe.recv()
         except EOFError:
             raise RuntimeError("a side failed, see above") from None
+        return measured
 
     def stop(self) -> None:
         """End the process."""

@@ -30,7 +30,8 @@ class Simulated:
     def statuses(self) -> Counter[int]:
         """Count the answers so far by their status."""
         self._pipe.send("statuses")
-        return self._pipe.recv()
+        counted: Counter[int] = self._pipe.recv()
+        return counted
 
 
 @contextmanager

@@ -109,6 +109,6 @@ def _on_one_cpu(scale: Scale) -> Table:
         "One blocking `list`, with client and server on one CPU",
         [wall, cpu],
         base=BLOCKING,
-        note=f"{above} µs above the same call awaited: what it is above that on several CPUs, is "
-        "the CPUs handing the work to each other.",
+        note=f"{above} µs above the same call awaited. On two CPUs it is more, as they hand the "
+        "work to each other.",
     )
