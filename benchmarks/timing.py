@@ -42,8 +42,11 @@ async def ask_in_tasks(
 
 
 def fitting(sample: dict[str, float], seconds: float, multiple: int = IN_FLIGHT) -> int:
-    """Give the number of items, a multiple of some number, that take about so many seconds."""
-    return max(1, round(seconds * 1e6 / sample[WALL] / multiple)) * multiple
+    """Give the number of items, a multiple of some number, that take about so many seconds of CPU.
+
+    Not of wall time: all sides warm up at once, and would take few for that.
+    """
+    return max(1, round(seconds * 1e6 / sample[CPU] / multiple)) * multiple
 
 
 def columns(
