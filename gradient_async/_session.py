@@ -15,6 +15,8 @@ from typing import Any, Final, TypeAlias
 
 import aiohttp
 
+from ._resolver import Resolver
+
 __all__ = [
     "SessionFactory",
     "SessionSource",
@@ -91,7 +93,7 @@ def own_session() -> aiohttp.ClientSession:
     """Make a session, on the running loop."""
     return aiohttp.ClientSession(
         # No limit here: requests queue for `slots`, where their timeout does not run yet.
-        connector=_Connector(limit=0, socket_factory=_open_socket),
+        connector=_Connector(limit=0, socket_factory=_open_socket, resolver=Resolver()),
         cookie_jar=aiohttp.DummyCookieJar(),
         middlewares=(_without_silent_retry,),
     )

@@ -114,7 +114,8 @@ class Scripts:
         self._environment = {
             **{k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")},
             "DIGITALOCEAN_ACCESS_TOKEN": simulator.token,
-            "GRADIENT_BASE_URL": simulator.url,
+            # By name, as the API is: a lookup is one thing more that can be under way.
+            "GRADIENT_BASE_URL": simulator.url.replace("127.0.0.1", "localhost"),
             "DROPLET_ID": str(droplet_id),
             "PYTHONPATH": PACKAGE_HOME,
         }

@@ -75,6 +75,11 @@ def thread_goes_on() -> None:
     threading.Thread(target=run).start()
 
 
+def thread_begins() -> None:
+    """Leave the first call to a thread that goes on after the main thread."""
+    thread_goes_on()
+
+
 def iteration() -> None:
     """Leave an iteration half way, still held."""
     results = client.gpu_droplets.backups.list_many([droplet, droplet + 1, droplet + 2])
@@ -126,12 +131,13 @@ ways: dict[str, Callable[[], None]] = {
         held_daemon,
         exit_in_a_thread,
         thread_goes_on,
+        thread_begins,
         iteration,
         collected_late,
         close_late,
         terminated,
     )
 }
-if sys.argv[1] != "held_daemon":
+if sys.argv[1] not in ("held_daemon", "thread_begins"):
     call()
 ways[sys.argv[1]]()
