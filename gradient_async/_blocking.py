@@ -89,7 +89,8 @@ class BlockingIterator(Generic[T]):
             try:
                 return self._taken.popleft()  # without the lock, which is most of what it costs
             except IndexError:
-                self._take_more()
+                pass  # and no more: what is raised next does not come of this
+            self._take_more()
 
     def _take_more(self) -> None:
         with self._lock:

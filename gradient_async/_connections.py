@@ -19,6 +19,7 @@ from yarl import URL
 
 from ._deadlines import Deadlines
 from ._fork import keep_in_child, tell_after_fork
+from ._loop import running_loop
 from ._proxies import proxy_from_environment
 from ._session import SessionSource, own_session
 from ._slots import Slots
@@ -192,7 +193,7 @@ class Connections:
         """
         if self.closed:
             raise RuntimeError(CLOSED)
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         here = self._by_loop.get(loop)
         if here is None or not here.usable:
             here = self._open(loop)

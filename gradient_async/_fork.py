@@ -1,12 +1,12 @@
-"""What a child process has to make anew after ``os.fork``: threads, locks, connections."""
+"""What belongs to one process: a child makes it anew after ``os.fork``, and it is not pickled."""
 
 from __future__ import annotations
 
 import os
 import weakref
-from typing import Protocol
+from typing import NoReturn, Protocol
 
-__all__ = ["ForkAware", "keep_in_child", "tell_after_fork"]
+__all__ = ["ForkAware", "OfOneProcess", "keep_in_child", "tell_after_fork"]
 
 
 class ForkAware(Protocol):
@@ -14,6 +14,16 @@ class ForkAware(Protocol):
 
     def after_fork_in_child(self) -> None:
         """Make the object fit for the child, without touching what the parent still uses."""
+
+
+class OfOneProcess:
+    """A part of a client that has connections, locks or threads, and so no copy elsewhere."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a client, or what comes of one, cannot be pickled or deep-copied: make a client in "
+            "each process, or take its method `copy`"
+        )
 
 
 _told: weakref.WeakSet[ForkAware] = weakref.WeakSet()

@@ -27,7 +27,7 @@ from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
 from asgiref.sync import AsyncToSync, SyncToAsync
 
 from ._connections import CLOSED, CLOSED_MEANWHILE
-from ._fork import keep_in_child, tell_after_fork
+from ._fork import OfOneProcess, keep_in_child, tell_after_fork
 from .errors import APIConnectionError, BlockingCallWarning
 
 __all__ = ["LoopFactory", "Portal", "detached"]
@@ -42,6 +42,11 @@ JOIN_SECONDS: Final = 5.0
 CANCELLED: Final = (asyncio.CancelledError, concurrent.futures.CancelledError)
 OWN_LOOP: Final = (
     "a blocking call on the client's own event loop would wait for itself: use AsyncGradient there"
+)
+PATCHED: Final = (
+    "has patched the standard library, and the event loop of Gradient needs real threads and "
+    "sockets: call it in a process that is not patched (a prefork or threaded worker), or use "
+    "AsyncGradient in one"
 )
 PLACE: Final = ("main_event_loop", "main_event_loop_pid", "task_context")
 """What asgiref keeps for each thread: the loop above it, and whom to cancel there."""
@@ -191,7 +196,7 @@ class _Crossing(Generic[T]):
             self._task.cancel()
 
 
-class Portal:
+class Portal(OfOneProcess):
     """Runs coroutines for threads that have no loop of their own, or none that may be used.
 
     Args:
@@ -266,7 +271,7 @@ class Portal:
         """Refuse, or warn of, a call that holds up a loop; give the loop that runs here."""
         if sys.is_finalizing():
             raise RuntimeError("the interpreter is ending, and its threads with it")
-        _refuse_gevent()
+        _refuse_green_threads()
         here = _loop_here()
         if here is not None:
             if self._thread is not None and self._thread.loop is here:
@@ -386,14 +391,12 @@ def _warn_of_blocking() -> None:
     )
 
 
-def _refuse_gevent() -> None:
-    monkey = sys.modules.get("gevent.monkey")
-    if monkey is not None and any(map(monkey.is_module_patched, ("threading", "select"))):
-        raise RuntimeError(
-            "gevent has patched the standard library, and the event loop of Gradient needs real "
-            "threads and sockets: call it in a process that is not patched (a prefork or threaded "
-            "worker), or use AsyncGradient in one"
-        )
+def _refuse_green_threads() -> None:
+    gevent, eventlet = map(sys.modules.get, ("gevent.monkey", "eventlet.patcher"))
+    if gevent is not None and any(map(gevent.is_module_patched, ("threading", "select"))):
+        raise RuntimeError(f"gevent {PATCHED}")
+    if eventlet is not None and any(map(eventlet.is_monkey_patched, ("thread", "select"))):
+        raise RuntimeError(f"eventlet {PATCHED}")
 
 
 async def detached(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

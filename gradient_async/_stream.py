@@ -14,6 +14,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
+from ._fork import OfOneProcess
+from ._loop import running_loop
+
 __all__ = ["ResultStream", "retrieve"]
 
 T = TypeVar("T")
@@ -25,7 +28,7 @@ def retrieve(task: asyncio.Task[Any]) -> None:
         task.exception()
 
 
-class ResultStream(ABC, Generic[T]):
+class ResultStream(OfOneProcess, ABC, Generic[T]):
     """An asynchronous iterator over results.
 
     ``async for`` is all it takes. Leaving the loop early cancels what is still being fetched;
@@ -89,7 +92,7 @@ class ResultStream(ABC, Generic[T]):
     def _begin_waiting(self) -> None:
         if self._waiting:
             raise RuntimeError("another task waits for the next result already")
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         if self._loop not in (None, loop):
             raise RuntimeError("this iteration began on another event loop: start a new one")
         self._loop, self._waiting = loop, True

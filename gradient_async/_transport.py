@@ -18,6 +18,7 @@ from ._call import Call, Terms
 from ._config import AccessToken, Config
 from ._connections import Connections, LoopConnections
 from ._exchange import Exchange, redacted
+from ._fork import OfOneProcess
 from ._http import (
     Endpoint,
     RateLimitHeaders,
@@ -42,7 +43,7 @@ MAX_REDIRECTS: Final = 5
 LOGGER: Final = logging.getLogger("gradient_async")
 
 
-class Transport:
+class Transport(OfOneProcess):
     """Sends the requests of one client.
 
     Args:

@@ -256,7 +256,7 @@ class _AnsweredError(APIError):
         self,
         message: str,
         *,
-        response: FailedResponse | None,
+        response: FailedResponse | None = None,
         request_id: str | None = None,
         **about: Any,
     ) -> None:
@@ -384,13 +384,17 @@ def _what_is_left(missing: tuple[int, ...], unlisted: int | None) -> str:
     if unlisted != 0:
         count = "an unknown number" if unlisted is None else unlisted
         return (
-            f"with {len(missing)} Droplets unanswered and {count} not listed yet: ask about the "
+            f"with {_droplets(missing)} unanswered and {count} not listed yet: ask about the "
             f"account again, as `missing` names the former only: {_first(missing)}"
         )
     return (
-        f"with {len(missing)} Droplets unanswered: {_first(missing)}; `missing` names all of them, "
+        f"with {_droplets(missing)} unanswered: {_first(missing)}; `missing` names all of them, "
         "to be asked again"
     )
+
+
+def _droplets(ids: tuple[int, ...]) -> str:
+    return f"{len(ids)} Droplet{'' if len(ids) == 1 else 's'}"
 
 
 def _first(ids: tuple[int, ...], count: int = 10) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
+import pickle
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, cast
@@ -293,6 +296,25 @@ async def test_client_closed_before_it_was_used(client: AnyClient) -> None:
     """A client that never sent anything can be closed, too."""
     await client.close()
     assert client.real.is_closed()
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.deepcopy])
+async def test_client_belongs_to_its_process(
+    client: AnyClient, copied: Callable[[object], object]
+) -> None:
+    """A client, its methods and its iterators cannot be pickled, and the error says what to do."""
+    resource = client.real.gpu_droplets.backups
+    for part in (client.real, resource, resource.list, resource.iter_policies()):
+        with pytest.raises(TypeError, match=r"make a client in each process, or .* `copy`$"):
+            copied(part)
+
+
+def test_no_event_loop() -> None:
+    """Outside of asyncio, under trio say, the error says what there is to be done."""
+    client = AsyncGradient("token")
+    for awaitable in (client.gpu_droplets.list(), anext(client.gpu_droplets.iter_droplets())):
+        with pytest.raises(RuntimeError, match="no asyncio event loop is running here"):
+            awaitable.send(None)
 
 
 async def test_context_manager_closes(

@@ -217,9 +217,17 @@ def test_rate_limit_error_with_a_reset_in_the_past() -> None:
 
 def test_rate_limit_error_without_answer_has_its_status() -> None:
     """When the client's own pacing refuses, there is no answer, but it is a 429 all the same."""
-    error = errors.RateLimitError("too long", response=None, retry_after=3.0)
+    error = errors.RateLimitError("too long", retry_after=3.0)
     assert (error.status_code, error.response) == (429, None)
-    assert errors.APIStatusError("no answer", response=None).status_code == 0
+    assert errors.APIStatusError("no answer").status_code == 0
+
+
+def test_errors_of_requests_can_be_made_of_a_message() -> None:
+    """Tests make them so, and Celery does with what its JSON results keep of an error."""
+    kinds = [getattr(errors, name) for name in errors.__all__ if name not in VALUES]
+    made = [kind("no answer") for kind in kinds if issubclass(kind, errors.APIError)]
+    assert len(made) == 13
+    assert {error.message for error in made} == {"no answer"}
 
 
 def test_validation_error_names_status_path_and_excerpt() -> None:
@@ -239,6 +247,8 @@ def test_deadline_error_lists_the_first_ten() -> None:
     error = errors.DeadlineExceededError(deadline=2.0, missing=tuple(range(1, 31)))
     assert "30 Droplets unanswered: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ...;" in str(error)
     assert len(error.missing) == 30
+    one = errors.DeadlineExceededError(deadline=2.0, missing=(7,))
+    assert "with 1 Droplet unanswered: 7;" in str(one)
     assert error.deadline == 2.0
     assert error.unlisted == 0
 

@@ -18,7 +18,7 @@ from importlib import resources
 from typing import Any
 
 import attrs
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from ..audit import DropletAudit, Finding, FleetAudit, format_duration
@@ -165,7 +165,7 @@ def _minutes_since_1970(moment: datetime) -> int:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("gradient_async.cli"),
+        loader=FunctionLoader(_template_text),  # as a package may be in an archive
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

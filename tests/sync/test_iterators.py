@@ -288,6 +288,14 @@ def test_error_of_all(client: Gradient, simulator: Simulator, fleet: Fleet) -> N
     assert sorted([*taken, *results.missing]) == sorted(asked)
 
 
+def test_an_error_comes_of_nothing_else(client: Gradient, simulator: Simulator) -> None:
+    """What ends a loop is shown alone, not as what happened while another error was handled."""
+    simulator.faults.add(Fault.status(401), times=None)
+    with pytest.raises(AuthenticationError) as caught:
+        next(client.gpu_droplets.backups.list_many([1]))
+    assert caught.value.__context__ is None
+
+
 def test_deadline(client: Gradient, simulator: Simulator, fleet: Fleet) -> None:
     """When the deadline has passed, results and missing Droplets are all, and nothing runs on."""
     simulator.faults.add(Fault.hold(), times=None, after=3)

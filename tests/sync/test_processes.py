@@ -1,9 +1,10 @@
-"""Processes that fork, pools of processes, and gevent."""
+"""Processes that fork, pools of processes, and green threads."""
 
 from __future__ import annotations
 
 import multiprocessing
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -74,9 +75,12 @@ def test_prefork_pool(scripts: Scripts, simulator: Simulator, total: str) -> Non
 
 
 @pytest.mark.parametrize("patched", ["all", "all but threads"])
-def test_gevent(scripts: Scripts, simulator: Simulator, patched: str) -> None:
-    """Where gevent has patched the standard library a call refuses at once, and says what to do."""
-    said = " ".join(scripts.run("gevent_patched", patched))
-    assert said.startswith("gevent has patched the standard library")
+@pytest.mark.parametrize("library", ["gevent", "eventlet"])
+def test_green_threads(scripts: Scripts, simulator: Simulator, library: str, patched: str) -> None:
+    """Where a library has patched the standard one a call refuses at once, and says what to do."""
+    if find_spec(library) is None:
+        pytest.skip(f"{library} is not installed")
+    said = " ".join(scripts.run("green_threads", library, patched))
+    assert said.startswith(f"{library} has patched the standard library")
     assert "prefork" in said
     assert simulator.received == 0

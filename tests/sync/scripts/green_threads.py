@@ -1,11 +1,19 @@
-"""Calls a client where gevent has patched the standard library, all of it or all but threads."""
+"""Calls a client where green threads have been put in place of real ones, or of all but threads."""
 
 import os
 import sys
+import warnings
 
-from gevent import monkey  # type: ignore[import-untyped]
+library, patched = sys.argv[1:]
+if library == "gevent":
+    from gevent import monkey  # type: ignore[import-untyped]
 
-monkey.patch_all(thread=sys.argv[1] == "all")
+    monkey.patch_all(thread=patched == "all")
+else:
+    warnings.simplefilter("ignore")  # that it is deprecated
+    import eventlet  # type: ignore[import-untyped]
+
+    eventlet.monkey_patch(thread=patched == "all")
 
 from gradient_async import Gradient  # noqa: E402
 
