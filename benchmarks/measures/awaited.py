@@ -9,14 +9,14 @@ from functools import partial
 
 from ..canned import canned
 from ..processes import in_turn
-from ..sides import ASYNC_SIDES, DECODED, FLOOR, GRADIENT, OURS, PYDO, Ask
+from ..sides import ASYNC_SIDES, DECODED, FLOOR, GRADIENT, OURS, Ask
 from ..tables import Column, Goal, Scale, Table
 from ..timing import CPU, IN_FLIGHT, WALL, ask_in_tasks, columns, fitting
 
 PAGE = 200
 FLOOR_BOUNDS = {4: 1.30, 200: 2.2}
 GRADIENT_BOUNDS = {4: 4.0, 200: 6.0}
-QUICK_SIDES = (FLOOR, DECODED, OURS, GRADIENT, PYDO)
+QUICK_SIDES = (FLOOR, DECODED, OURS, GRADIENT)
 
 
 def rounds(

@@ -13,6 +13,7 @@ from ..timing import CPU, WALL, ask_in_tasks, columns, fitting, timed
 
 AWAITED = "gradient_async, awaited"
 BLOCKING = "gradient_async, blocking"
+QUICK_SIDES = (OURS, GRADIENT_SYNC, REQUESTS)
 PAGE = 200
 
 
@@ -60,7 +61,8 @@ def thousand(side: str, url: str) -> Generator[dict[str, float], None, None]:
 def measure(scale: Scale) -> Iterator[Table]:
     """Measure a call with 4 backups in the answer, and what of it is the number of CPUs."""
     yield _beside_peers(scale)
-    yield _on_one_cpu(scale)
+    if not scale.quick:
+        yield _on_one_cpu(scale)
 
 
 def _sides(names: Iterable[str], url: str, scale: Scale) -> Sides:
@@ -70,8 +72,9 @@ def _sides(names: Iterable[str], url: str, scale: Scale) -> Sides:
 
 
 def _beside_peers(scale: Scale) -> Table:
+    names = QUICK_SIDES if scale.quick else SYNC_SIDES
     with canned(4) as server:
-        wall, cpu = columns(in_turn(_sides(SYNC_SIDES, server.url, scale), scale), WALL, CPU)
+        wall, cpu = columns(in_turn(_sides(names, server.url, scale), scale), WALL, CPU)
         before = server.connections
         once(thousand, OURS, server.url)
         connections = server.connections - before

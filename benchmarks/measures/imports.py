@@ -27,6 +27,7 @@ STATEMENTS = (
     "`import requests`",
     "`import httpx`",
 )
+QUICK_STATEMENTS = (AIOHTTP, CLIENT, TYPES)
 TIMED = "import time; t = time.perf_counter(); {}; print((time.perf_counter() - t) * 1e3)"
 
 
@@ -65,7 +66,8 @@ def measure(scale: Scale) -> Iterator[Table]:
 
 
 def _imports(scale: Scale) -> Table:
-    sides = {name: lambda name=name: _import(name) for name in STATEMENTS}
+    statements = QUICK_STATEMENTS if scale.quick else STATEMENTS
+    sides = {name: lambda name=name: _import(name) for name in statements}
     column = _in_turn("ms", sides, scale.rounds)
     return Table(
         "Import",

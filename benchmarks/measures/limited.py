@@ -85,7 +85,7 @@ def by_gather(
 
 def measure(scale: Scale) -> Iterator[Table]:
     """Measure one process under two kinds of limit, several processes, and many pages."""
-    task = Task(200, 100, 2.0) if scale.quick else Task(500, 100, 2.0)
+    task = Task(300, 100, 2.0) if scale.quick else Task(500, 100, 2.0)
     yield _one_process(task, scale, hour_style=False)
     yield _one_process(task, scale, hour_style=True)
     yield _several_processes(task)
