@@ -72,6 +72,7 @@ class Evidence:
             self._on_start = None
 
     def add(self, result: DropletBackups) -> None:
+        """Take what is known of one more Droplet."""
         self.start()
         self._results.append(result)
         if self._on_result is not None:
@@ -88,6 +89,7 @@ class Evidence:
             self._results.append(DropletBackups(droplet_id, error=late))
 
     def audit(self) -> FleetAudit:
+        """Judge the Droplets that have an answer, or none for good."""
         self.start()
         asked = {result.droplet_id for result in self._results}
         policies = {key: policy for key, policy in self._policies.items() if key in asked}
