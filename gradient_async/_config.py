@@ -245,7 +245,7 @@ def checked_base_url(url: str, allow_insecure_http: bool) -> str:
             "use https://, or give `allow_insecure_http=True` where that is really wanted",
         )
     try:
-        URL(url)  # which is how it is sent
+        str(URL(url).raw_host).encode("idna")  # which is how it is sent, and looked up
     except ValueError as error:
         raise ConfigurationError(f"base_url {url!r} is no URL: {error}") from None
     return url.rstrip("/")

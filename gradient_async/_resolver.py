@@ -1,7 +1,7 @@
 """Host names, looked up in threads that nobody has to wait for.
 
-asyncio looks them up in the executor of the loop. That takes no more work once the main thread has
-ended, though other threads go on, and the end of the loop waits for a lookup that hangs.
+asyncio looks them up in the executor of the loop. The executor takes no more work once the main
+thread has ended, though other threads go on; and where a lookup hangs, the loop cannot end.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 __all__ = ["Resolver"]
 
-NUMERIC: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+NUMERIC_FLAGS: Final = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
+NUMERIC_NAMES: Final = socket.NI_NUMERICHOST | socket.NI_NUMERICSERV
 
 
 class Resolver(AbstractResolver):
@@ -39,8 +40,10 @@ class Resolver(AbstractResolver):
         )
         try:
             thread.start()
-        except RuntimeError:  # the interpreter is ending and starts no more threads
-            return _addresses(host, port, family)
+        except RuntimeError as error:
+            if threading.main_thread().is_alive():  # there can be no more threads
+                raise socket.gaierror(socket.EAI_AGAIN, str(error)) from None
+            return _addresses(host, port, family)  # the interpreter is ending
         return await asyncio.wrap_future(lookup)
 
     async def close(self) -> None:
@@ -61,24 +64,21 @@ def _look_up(
 
 
 def _addresses(host: str, port: int, family: socket.AddressFamily) -> list[ResolveResult]:
-    kinds = {"family": family, "type": socket.SOCK_STREAM}
+    # Those of the kinds of networks that there are; to some systems loopback is none of them.
+    flags = 0 if host == "localhost" else socket.AI_ADDRCONFIG
     try:
-        found = socket.getaddrinfo(host, port, flags=socket.AI_ADDRCONFIG, **kinds)
-    except socket.gaierror:  # also where loopback is the only network, on some systems
-        found = socket.getaddrinfo(host, port, **kinds)
+        found = socket.getaddrinfo(host, port, family, socket.SOCK_STREAM, flags=flags)
+    except UnicodeError as error:  # a label of the name is empty or too long
+        raise socket.gaierror(socket.EAI_NONAME, str(error)) from None
     return [
         ResolveResult(
             hostname=host,
-            host=_numeric_host(address),
+            host=socket.getnameinfo(address, NUMERIC_NAMES)[0],  # with its zone, if it has one
             port=port,
             family=family,
             proto=protocol,
-            flags=NUMERIC,
+            flags=NUMERIC_FLAGS,
         )
         for family, _, protocol, _, address in found
+        if isinstance(address[0], str)  # not so on a Python without IPv6
     ]
-
-
-def _numeric_host(address: tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]) -> str:
-    """Return the address as text, with the zone that one of a local network has."""
-    return socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)[0]
