@@ -16,6 +16,7 @@ from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar
 
 from ._fan_out import FanOut, IdSource
+from ._fork import OfOneProcess
 from ._portal import Portal, detached
 from ._stream import ResultStream
 
@@ -67,7 +68,7 @@ class BlockingContext(Generic[S, T]):
         return self._portal.run(self._context.__aexit__(kind, error, traceback))
 
 
-class BlockingIterator(Generic[T]):
+class BlockingIterator(OfOneProcess, Generic[T]):
     """The results of an asynchronous stream, for a plain ``for``.
 
     It crosses to the loop once for all results that are there. It can be left early; ``with`` also

@@ -21,8 +21,8 @@ class OfOneProcess:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
-            "a client, or what comes of one, cannot be pickled or deep-copied: make a client in "
-            "each process, or take its method `copy`"
+            "a client, or what comes of one, cannot be pickled or copied: make a client in each "
+            "process, or take the client's own method `copy`"
         )
 
 

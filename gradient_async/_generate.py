@@ -104,6 +104,9 @@ BLOCKING_TYPES: Final = {
     "SessionSource": "SessionFactory",
 }
 
+# What only asynchronous code can use, beside all that has "async" in its name.
+LOOP_NAMES: Final = {"Awaitable", "Coroutine", "aclosing", "aiter", "anext"}
+
 # How an example, or a sentence about one, reads without `await`.
 BLOCKING_WORDS: Final = (
     (r"\basync (def|for|with)\b", r"\1"),
@@ -484,23 +487,40 @@ def views(source: Source) -> str:
 
 def blocking_module(source: Source) -> str:
     """Return a module of functions that use the client, bodies and all, for the blocking one."""
+    functions = {node.name for node in source.tree.body if isinstance(node, Function)}
+    _check_names(source, functions)
     text = blocking_text(blocking_type(source.text))
-    for node in source.tree.body:
-        if isinstance(node, Function):
-            text = re.sub(rf"\b{node.name}\b", f"{node.name}_blocking", text)
-    for left in ast.walk(ast.parse(text)):
-        if is_awaiting(left):
-            raise source.unsupported(left, "cannot be written without an event loop")
+    for name in functions:
+        text = re.sub(rf"\b{name}\b", f"{name}_blocking", text)
+    try:
+        tree = ast.parse(text)
+    except SyntaxError as error:
+        where = f"{source.name}:{error.lineno}"
+        raise GenerationError(f"{where}: {error.msg} in what was made of it") from None
+    for node in ast.walk(tree):
+        if needs_loop(node):
+            raise source.unsupported(node, "cannot be written without an event loop")
     return HEADER.format(source=source.name.removeprefix("gradient_async/")) + text
 
 
-def is_awaiting(node: ast.AST) -> bool:
-    """Tell whether a node needs an event loop, or imports what does."""
-    if isinstance(node, ast.ImportFrom):
-        return node.module == "asyncio"
-    if isinstance(node, ast.Import):
-        return any(alias.name == "asyncio" for alias in node.names)
-    return isinstance(node, ast.Await)
+def _check_names(source: Source, functions: set[str]) -> None:
+    """Refuse names, replaced wherever they stand, that stand for something else as well."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, (ast.arg, ast.keyword)) and node.arg in functions:
+            raise source.unsupported(node, f"{node.arg} is a parameter and a function")
+        if isinstance(node, ast.Attribute) and node.attr in functions:
+            raise source.unsupported(node, f"{node.attr} is an attribute and a function")
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            for word in set(re.findall(r"\w+", node.value)) & set(BLOCKING_TYPES):
+                raise source.unsupported(node, f"a text has the word {word}, which is replaced")
+
+
+def needs_loop(node: ast.AST) -> bool:
+    """Tell whether a node awaits, or names what only asynchronous code can use."""
+    if isinstance(node, (ast.Await, ast.AsyncFor, ast.AsyncFunctionDef, ast.AsyncWith)):
+        return True
+    names = [getattr(node, part, None) or "" for part in ("id", "attr", "module", "name")]
+    return any("async" in name or name in LOOP_NAMES for name in names)
 
 
 def read(path: str) -> Source:
@@ -623,8 +643,11 @@ def differences(wanted: dict[str, str], package: Path = PACKAGE) -> list[str]:
             problems.append(f"{path}: missing")
         elif file.read_text("utf-8") != text:
             problems.append(f"{path}: differs")
+    files = {file.relative_to(package).as_posix(): file for file in package.rglob("*.py")}
     orphans = {
-        str(file.relative_to(package).as_posix()) for file in (package / "sync").glob("*.py")
+        path
+        for path, file in files.items()
+        if path.startswith("sync/") or file.read_text("utf-8").startswith(HEADER[:16])
     }
     return problems + [f"{path}: not generated any more" for path in sorted(orphans - set(wanted))]
 

@@ -17,6 +17,6 @@ def running_loop() -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
     except RuntimeError:
         raise RuntimeError(
-            "no asyncio event loop is running here, nor is one under trio: await this under "
-            "asyncio, or take Gradient, which needs none"
+            "no asyncio event loop is running here (trio's is none): await this under asyncio, or "
+            "take Gradient, which needs none"
         ) from None

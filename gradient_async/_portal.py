@@ -309,7 +309,9 @@ class Portal(OfOneProcess):
     def _end(self, thread: _LoopThread) -> None:
         # A call that has been let in must find the loop running, or it would wait for ever.
         try:
-            asyncio.run_coroutine_threadsafe(self._at_end(), thread.loop).result(JOIN_SECONDS)
+            ending = asyncio.run_coroutine_threadsafe(self._at_end(), thread.loop)
+            with suppress(*CANCELLED):  # by the end of the program, which ends the loop, too
+                ending.result(JOIN_SECONDS)
             with self._lock:
                 self._left.wait_for(lambda: not thread.calls, JOIN_SECONDS)
         finally:

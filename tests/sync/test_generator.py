@@ -326,13 +326,39 @@ def test_functions_that_use_a_client(example: Any) -> None:
     assert {"total", "half"}.isdisjoint(names)
 
 
-@pytest.mark.parametrize(
-    "body", ["await(client.one())", "import asyncio", "from asyncio import sleep"]
-)
+NEEDS_A_LOOP = [
+    "await(client.one())",
+    "import asyncio",
+    "import asyncio.locks",
+    "from asyncio.timeouts import timeout",
+    "each: Awaitable[int]",
+    "anext(client)",
+    "stack.enter_async_context(client)",
+    "contextlib.aclosing(client)",
+]
+
+
+@pytest.mark.parametrize("body", NEEDS_A_LOOP)
 def test_functions_that_need_a_loop(body: str) -> None:
     """What cannot be written without a loop is an error with file and line."""
     source = Source("example.py", f"async def total(client):\n    {body}\n")
     with pytest.raises(GenerationError, match=r"^example\.py:2: cannot be written without"):
+        _generate.blocking_module(source)
+
+
+AMBIGUOUS = {
+    "total is a parameter and a function": "f(total=1)",
+    "total is an attribute and a function": "client.total()",
+    "a text has the word Listing": '"""Listing Droplets."""',
+    "invalid syntax": "from .. import DropletIds",
+}
+
+
+@pytest.mark.parametrize("why", AMBIGUOUS)
+def test_names_that_stand_for_two_things(why: str) -> None:
+    """What would be replaced where it must not be is an error with file and line."""
+    source = Source("example.py", f"async def total(client):\n    {AMBIGUOUS[why]}\n")
+    with pytest.raises(GenerationError, match=rf"^example\.py:2: {why}"):
         _generate.blocking_module(source)
 
 
@@ -428,9 +454,11 @@ def test_differences(package: Path, wanted: dict[str, str]) -> None:
     (package / "sync" / "a.py").write_text("a = 1\n\n")
     (package / "resources" / "_views.py").unlink()
     (package / "sync" / "orphan.py").touch()
+    (package / "left_over.py").write_text(_generate.HEADER.format(source="gone.py"))
     assert _generate.differences(wanted, package) == [
         "sync/a.py: differs",
         "resources/_views.py: missing",
+        "left_over.py: not generated any more",
         "sync/orphan.py: not generated any more",
     ]
     _generate.write(wanted, package)
