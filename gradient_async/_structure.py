@@ -29,8 +29,7 @@ import msgspec
 from attrs import fields, has
 
 if TYPE_CHECKING:
-    from cattrs import BaseConverter
-    from cattrs.preconf.msgspec import MsgspecJsonConverter
+    from cattrs import BaseConverter, Converter
 
 __all__ = ["DecodeFailure", "decode", "decode_any"]
 
@@ -122,12 +121,13 @@ def _describe(error: BaseException, _: type | None) -> str:
 
 
 @cache
-def _converter() -> MsgspecJsonConverter:
-    # Imported late: most programs never meet an answer that needs it.
+def _converter() -> Converter:
+    # Imported late: most programs never meet an answer that needs it. A plain converter, as that of
+    # cattrs for msgspec hands structs back to msgspec.
+    from cattrs import Converter
     from cattrs.cols import list_structure_factory, mapping_structure_factory
-    from cattrs.preconf.msgspec import make_converter
 
-    converter = make_converter()
+    converter = Converter()
     for scalar, hook in (
         (str, _exactly(str)),
         (bool, _exactly(bool)),

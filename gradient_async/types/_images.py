@@ -2,13 +2,13 @@
 
 import attrs
 
-from ._model import AwareDatetime, Model
+from ._model import AwareDatetime, Model, response
 from .shared import MetaProperties, PageLinks
 
 __all__ = ["Image", "ImageListResponse"]
 
 
-@attrs.frozen
+@response
 class Image(Model):
     """An image: one of a backup has all that the backup has, others may lack some of it."""
 
@@ -21,7 +21,7 @@ class Image(Model):
     type: str | None = None
 
 
-@attrs.frozen
+@response
 class ImageListResponse(Model):
     """One page of images."""
 

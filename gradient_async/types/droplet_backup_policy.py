@@ -2,14 +2,12 @@
 
 from typing import Literal
 
-import attrs
-
-from ._model import Model
+from ._model import Model, response
 
 __all__ = ["DropletBackupPolicy"]
 
 
-@attrs.frozen
+@response
 class DropletBackupPolicy(Model):
     """The policy by which a Droplet is backed up.
 

@@ -4,13 +4,13 @@ from typing import Literal
 
 import attrs
 
-from ._model import AwareDatetime, Model
+from ._model import AwareDatetime, Model, response
 from .shared import DropletNextBackupWindow, MetaProperties, PageLinks
 
 __all__ = ["Droplet", "DropletListResponse", "GPUInfo", "GPUInfoVram", "Region"]
 
 
-@attrs.frozen
+@response
 class Region(Model):
     """Where a Droplet is.
 
@@ -23,7 +23,7 @@ class Region(Model):
     name: str | None = None
 
 
-@attrs.frozen
+@response
 class GPUInfoVram(Model):
     """The memory of the GPUs of a Droplet.
 
@@ -36,7 +36,7 @@ class GPUInfoVram(Model):
     unit: str | None = None
 
 
-@attrs.frozen
+@response
 class GPUInfo(Model):
     """The GPUs of a Droplet.
 
@@ -51,7 +51,7 @@ class GPUInfo(Model):
     vram: GPUInfoVram | None = None
 
 
-@attrs.frozen
+@response
 class Droplet(Model):
     """A Droplet, as far as an operator of backups needs it.
 
@@ -98,7 +98,7 @@ class Droplet(Model):
     vpc_uuid: str | None = None
 
 
-@attrs.frozen
+@response
 class DropletListResponse(Model):
     """One page of the Droplets of the account.
 

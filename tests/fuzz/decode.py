@@ -14,7 +14,7 @@ from typing import Any
 atheris: Any = import_module("atheris")  # it has no types
 
 with atheris.instrument_imports(include=["gradient_async", "cattrs"]):
-    import_module("cattrs.preconf.msgspec")  # else imported late, and so not instrumented
+    import_module("cattrs.cols")  # else imported late, and so not instrumented
     from gradient_async._structure import DecodeFailure, _decoder, _structure, decode, decode_any
     from gradient_async.types import (
         BackupListPoliciesResponse,

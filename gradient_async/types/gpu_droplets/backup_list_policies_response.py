@@ -2,7 +2,7 @@
 
 import attrs
 
-from .._model import Model
+from .._model import Model, response
 from ..shared import MetaProperties, PageLinks
 from .backup_retrieve_policy_response import Policy
 
@@ -11,7 +11,7 @@ __all__ = ["BackupListPoliciesResponse", "Policies"]
 Policies = Policy
 
 
-@attrs.frozen
+@response
 class BackupListPoliciesResponse(Model):
     """One page of the backup policies of all Droplets of the account.
 

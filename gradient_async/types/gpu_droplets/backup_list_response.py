@@ -4,13 +4,13 @@ from typing import Literal
 
 import attrs
 
-from .._model import AwareDatetime, Model
+from .._model import AwareDatetime, Model, response
 from ..shared import MetaProperties, PageLinks
 
 __all__ = ["Backup", "BackupListResponse"]
 
 
-@attrs.frozen
+@response
 class Backup(Model):
     """One backup of a Droplet.
 
@@ -33,7 +33,7 @@ class Backup(Model):
     type: Literal["snapshot", "backup"]
 
 
-@attrs.frozen
+@response
 class BackupListResponse(Model):
     """One page of the backups of a Droplet.
 

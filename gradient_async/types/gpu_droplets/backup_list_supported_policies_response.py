@@ -2,12 +2,12 @@
 
 import attrs
 
-from .._model import Model
+from .._model import Model, response
 
 __all__ = ["BackupListSupportedPoliciesResponse", "SupportedPolicy"]
 
 
-@attrs.frozen
+@response
 class SupportedPolicy(Model):
     """A plan that a Droplet can be backed up by.
 
@@ -26,7 +26,7 @@ class SupportedPolicy(Model):
     window_length_hours: int | None = None
 
 
-@attrs.frozen
+@response
 class BackupListSupportedPoliciesResponse(Model):
     """The plans that Droplets can be backed up by.
 

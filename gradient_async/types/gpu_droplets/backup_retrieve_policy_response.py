@@ -1,15 +1,13 @@
 """The answer of ``GET /v2/droplets/{droplet_id}/backups/policy``."""
 
-import attrs
-
-from .._model import Model
+from .._model import Model, response
 from ..droplet_backup_policy import DropletBackupPolicy
 from ..shared import DropletNextBackupWindow
 
 __all__ = ["BackupRetrievePolicyResponse", "Policy"]
 
 
-@attrs.frozen
+@response
 class Policy(Model):
     """Whether, how and when next a Droplet is backed up.
 
@@ -28,7 +26,7 @@ class Policy(Model):
     next_backup_window: DropletNextBackupWindow | None = None
 
 
-@attrs.frozen
+@response
 class BackupRetrievePolicyResponse(Model):
     """The backup policy of one Droplet.
 

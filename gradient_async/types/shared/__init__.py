@@ -2,7 +2,7 @@
 
 import attrs
 
-from .._model import AwareDatetime, Model
+from .._model import AwareDatetime, Model, response
 
 __all__ = [
     "BackwardLinks",
@@ -48,7 +48,7 @@ class Pages(ForwardLinks, BackwardLinks):
     """
 
 
-@attrs.frozen
+@response
 class PageLinks(Model):
     """The ``links`` of an answer.
 
@@ -59,7 +59,7 @@ class PageLinks(Model):
     pages: Pages | None = None
 
 
-@attrs.frozen
+@response
 class MetaProperties(Model):
     """The ``meta`` of an answer.
 
@@ -70,7 +70,7 @@ class MetaProperties(Model):
     total: int | None = None
 
 
-@attrs.frozen
+@response
 class DropletNextBackupWindow(Model):
     """When the next backup of a Droplet will be made.
 
