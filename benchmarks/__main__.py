@@ -16,7 +16,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="Under a minute, for a look; nothing is written.")
+@click.option("--quick", is_flag=True, help="About a minute, for a look; writes nothing.")
 @click.option(
     "--only",
     multiple=True,

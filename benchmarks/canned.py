@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import multiprocessing
+import os
 import re
+import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import attrs
+import trustme
 import uvloop
 
 from .bodies import PER_PAGE, page
@@ -75,28 +80,50 @@ class Canned:
 
 
 @contextmanager
-def canned(total: int) -> Iterator[Canned]:
+def canned(total: int, *, tls: bool = False) -> Iterator[Canned]:
     """Serve a listing of so many backups, the same for every Droplet, from a process of its own."""
     context = multiprocessing.get_context("spawn")
     opened = context.Value("q", 0)
     ours, theirs = context.Pipe()
-    process = context.Process(target=_serve, args=(total, opened, theirs), daemon=True)
-    process.start()
-    try:
-        yield Canned(f"http://127.0.0.1:{ours.recv()}", opened)
-    finally:
-        process.kill()
-        process.join()
+    with _trusted_certificate() if tls else nullcontext() as certificate:
+        args = (total, opened, theirs, certificate)
+        process = context.Process(target=_serve, args=args, daemon=True)
+        process.start()
+        address = f"localhost:{ours.recv()}" if tls else f"127.0.0.1:{ours.recv()}"
+        try:
+            yield Canned(f"{'https' if tls else 'http'}://{address}", opened)
+        finally:
+            process.kill()
+            process.join()
 
 
-def _serve(total: int, opened: Any, pipe: Connection) -> None:
+@contextmanager
+def _trusted_certificate() -> Iterator[str]:
+    """Make a certificate, which processes that are started meanwhile trust, and give its file."""
+    authority = trustme.CA()
+    with TemporaryDirectory() as folder:
+        trusted, certificate = Path(folder) / "trusted.pem", Path(folder) / "server.pem"
+        authority.cert_pem.write_to_path(trusted)
+        authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+        os.environ["SSL_CERT_FILE"] = str(trusted)
+        try:
+            yield str(certificate)
+        finally:
+            del os.environ["SSL_CERT_FILE"]
+
+
+def _serve(total: int, opened: Any, pipe: Connection, certificate: str | None) -> None:
     pages = -(-total // PER_PAGE)
     answers = [_answer(page(total, number)) for number in range(1, pages + 1)]
+    context = None
+    if certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
 
     async def listen() -> None:
         loop = asyncio.get_running_loop()
         server = await loop.create_server(
-            lambda: _Protocol(answers, opened), "127.0.0.1", 0, backlog=1024
+            lambda: _Protocol(answers, opened), "127.0.0.1", 0, backlog=1024, ssl=context
         )
         pipe.send(server.sockets[0].getsockname()[1])
         await server.serve_forever()

@@ -145,6 +145,10 @@ ASYNC_SIDES: dict[str, AsyncSide] = {
 }
 
 
+ON_AIOHTTP = (FLOOR, DECODED, OURS, UNPACED)
+"""The sides that load nothing but aiohttp and this package."""
+
+
 @contextmanager
 def ours_sync(url: str) -> Iterator[Ask]:
     """`Gradient`."""

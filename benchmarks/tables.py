@@ -98,7 +98,7 @@ class Scale:
     """How much is measured.
 
     Attributes:
-        quick: Whether the whole run is to stay below a minute.
+        quick: Whether the whole run is to take about a minute.
     """
 
     quick: bool

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from functools import partial
 
 from ..canned import canned
 from ..processes import in_turn
-from ..sides import ASYNC_SIDES, DECODED, FLOOR, GRADIENT, OURS, Ask
+from ..sides import ASYNC_SIDES, DECODED, FLOOR, GRADIENT, ON_AIOHTTP, OURS, Ask
 from ..tables import Column, Goal, Scale, Table
 from ..timing import CPU, IN_FLIGHT, WALL, ask_in_tasks, columns, fitting
 
@@ -46,12 +46,10 @@ def _uvloop() -> asyncio.AbstractEventLoop:
 
 
 def measure(scale: Scale) -> Iterator[Table]:
-    """Measure with few and with many backups in the answer."""
+    """Measure with few and with many backups in the answer, also over TLS as the API is."""
     names = QUICK_SIDES if scale.quick else ASYNC_SIDES
     for backups in (4, 200):
-        with canned(backups) as server:
-            sides = {side: (rounds, (side, server.url, scale.seconds)) for side in names}
-            cpu, wall = columns(in_turn(sides, scale), CPU, WALL)
+        cpu, wall = _measured(names, backups, scale)
         yield Table(
             f"One awaited `list`, {backups} backups in the answer",
             [cpu, wall],
@@ -59,6 +57,22 @@ def measure(scale: Scale) -> Iterator[Table]:
             goals=_goals(cpu, backups),
             note="Per request, with 50 in flight. The wall time includes what the server takes.",
         )
+    if not scale.quick:
+        for backups in (4, 200):
+            yield Table(
+                f"One awaited `list` over TLS, {backups} backups in the answer",
+                _measured(ON_AIOHTTP, backups, scale, tls=True),
+                base=FLOOR,
+                note="As above, with `https`, which is what the API speaks.",
+            )
+
+
+def _measured(
+    names: Iterable[str], backups: int, scale: Scale, *, tls: bool = False
+) -> Sequence[Column]:
+    with canned(backups, tls=tls) as server:
+        sides = {side: (rounds, (side, server.url, scale.seconds)) for side in names}
+        return columns(in_turn(sides, scale, together=ON_AIOHTTP), CPU, WALL)
 
 
 def _goals(cpu: Column, backups: int) -> list[Goal]:

@@ -14,6 +14,7 @@ from ..timing import CPU, WALL, ask_in_tasks, columns, fitting, timed
 AWAITED = "gradient_async, awaited"
 BLOCKING = "gradient_async, blocking"
 QUICK_SIDES = (OURS, GRADIENT_SYNC, REQUESTS)
+TOGETHER = (AWAITED, BLOCKING, THREADS)
 PAGE = 200
 
 
@@ -74,7 +75,9 @@ def _sides(names: Iterable[str], url: str, scale: Scale) -> Sides:
 def _beside_peers(scale: Scale) -> Table:
     names = QUICK_SIDES if scale.quick else SYNC_SIDES
     with canned(4) as server:
-        wall, cpu = columns(in_turn(_sides(names, server.url, scale), scale), WALL, CPU)
+        wall, cpu = columns(
+            in_turn(_sides(names, server.url, scale), scale, together=TOGETHER), WALL, CPU
+        )
         before = server.connections
         once(thousand, OURS, server.url)
         connections = server.connections - before
@@ -106,7 +109,11 @@ def _beside_peers(scale: Scale) -> Table:
 
 def _on_one_cpu(scale: Scale) -> Table:
     with on_one_cpu(), canned(4) as server:
-        wall, cpu = columns(in_turn(_sides((OURS, THREADS), server.url, scale), scale), WALL, CPU)
+        wall, cpu = columns(
+            in_turn(_sides((OURS, THREADS), server.url, scale), scale, together=TOGETHER),
+            WALL,
+            CPU,
+        )
     above = round(wall.difference(BLOCKING, AWAITED))
     return Table(
         "One blocking `list`, with client and server on one CPU",

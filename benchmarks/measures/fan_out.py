@@ -48,7 +48,7 @@ def measure(scale: Scale) -> Iterator[Table]:
             IN_TASKS: (in_tasks, (server.url, FLEET)),
             LIST_MANY: (by_list_many, (server.url, FLEET)),
         }
-        cpu, wall = columns(in_turn(sides, scale), CPU, WALL)
+        cpu, wall = columns(in_turn(sides, scale, together=sides), CPU, WALL)
         yield Table(
             f"`list_many` over {FLEET:,} Droplets",
             [cpu, wall],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
 import time
@@ -60,9 +59,7 @@ def _in_turn(title: str, sides: Mapping[str, Callable[[], float]], rounds: int) 
 def measure(scale: Scale) -> Iterator[Table]:
     """Measure imports and the command line."""
     yield _imports(scale)
-    command = shutil.which("gradient-async")
-    if command is not None:
-        yield _help(command, scale)
+    yield _help(scale)
 
 
 def _imports(scale: Scale) -> Table:
@@ -81,10 +78,10 @@ def _imports(scale: Scale) -> Table:
     )
 
 
-def _help(command: str, scale: Scale) -> Table:
+def _help(scale: Scale) -> Table:
     shown = "`gradient-async --help`"
     sides = {
-        shown: lambda: _command([command, "--help"]),
+        shown: lambda: _command([sys.executable, "-P", "-m", "gradient_async", "--help"]),
         "`python -c pass`": lambda: _command([sys.executable, "-c", "pass"]),
     }
     column = _in_turn("ms", sides, scale.rounds)

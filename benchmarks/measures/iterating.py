@@ -49,7 +49,7 @@ def measure(scale: Scale) -> Iterator[Table]:
     """Measure both clients."""
     with canned(BACKUPS) as server:
         sides = {ASYNC: (asynchronously, (server.url,)), SYNC: (synchronously, (server.url,))}
-        wall, cpu = columns(in_turn(sides, scale), WALL, CPU)
+        wall, cpu = columns(in_turn(sides, scale, together=sides), WALL, CPU)
     yield Table(
         f"Iterating over {BACKUPS:,} backups",
         [wall, cpu],

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 
 from ..canned import TOKEN
-from ..processes import Rounds, Side
+from ..processes import Rounds, Sample, Side
 from ..sides import ASYNC_SIDES, GRADIENT, OURS, PYDO, UNPACED
 from ..simulated import Simulated, simulated
 from ..tables import Column, Goal, Scale, Table
@@ -138,7 +138,7 @@ def _several_processes(task: Task) -> Table:
     )
 
 
-def _run_together(server: Simulated, sides: list[Side]) -> dict[str, float]:
+def _run_together(server: Simulated, sides: list[Side[Sample]]) -> dict[str, float]:
     """Run sides at the same time, once each of them is ready, and see what the server saw."""
     with ExitStack() as stack:
         for side in sides:

@@ -25,7 +25,7 @@ def measure(scale: Scale) -> Iterator[Table]:
             for side in (FLOOR, OURS)
             for uvloop in (False, True)
         }
-        cpu, wall = columns(in_turn(sides, scale), CPU, WALL)
+        cpu, wall = columns(in_turn(sides, scale, together=sides), CPU, WALL)
     yield Table(
         "One awaited `list` on uvloop, 4 backups in the answer",
         [cpu, wall],
