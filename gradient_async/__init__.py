@@ -114,7 +114,7 @@ __all__ = [  # noqa: RUF022 - as `sorted` has them, and not by kind
     "types",
 ]
 
-_MODULES: Final = ("audit", "errors", "testing", "types")
+_MODULES: Final = ("audit", "errors", "resources", "sync", "testing", "types")
 
 _HOMES: Final = {
     "_blocking": ("BlockingFanOut", "BlockingIterator"),

@@ -13,6 +13,7 @@ from operator import index
 from typing import Final, SupportsIndex, TypeVar
 
 __all__ = [
+    "check_keywords",
     "checked_count",
     "checked_droplet_id",
     "checked_headers",
@@ -55,7 +56,8 @@ def checked_count(name: str, value: int, least: int = 1, most: int | None = None
 
 def _plain_int(name: str, value: SupportsIndex) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise TypeError(f"{name} must be an int, got {value!r}")
+        convert = " (use int(...) to convert it)" if isinstance(value, str) else ""
+        raise TypeError(f"{name} must be an int, got {value!r}{convert}")
     return index(value)
 
 
@@ -100,12 +102,22 @@ def checked_headers(name: str, headers: Mapping[str, str] | None) -> dict[str, s
     Raises:
         TypeError: They are no mapping, or a name or a value is no ``str``.
         ValueError: A name or a value has a character that it cannot have, or a header is one of
-            those that say where a request ends and which server it is for.
+            those that say where a request ends, which server it is for, and whose it is.
     """
     headers = checked_mapping(name, headers)
     for header, value in headers.items():
         _check_header(name, header, value)
     return dict(headers)
+
+
+def check_keywords(given: Mapping[str, object], allowed: frozenset[str]) -> None:
+    """See that there are no keywords but those that are allowed.
+
+    Raises:
+        TypeError: There are.
+    """
+    if unknown := given.keys() - allowed:
+        raise TypeError(f"there is no keyword {', '.join(map(repr, sorted(unknown)))}")
 
 
 def checked_mapping(name: str, value: Mapping[str, T] | None) -> Mapping[str, T]:
@@ -132,3 +144,7 @@ def _check_header(name: str, header: object, value: object) -> None:
         raise ValueError(f"{name}: {header} has a character that no header can have")
     if header.lower() in _FRAMING:
         raise ValueError(f"{name}: {header} cannot be set")
+    if header.lower() == "authorization":
+        raise ValueError(
+            f"{name}: {header} is made of the access token: use copy(access_token=...) for another"
+        )

@@ -26,7 +26,8 @@ class Timeout:
     Attributes:
         total: Seconds from sending to the last byte of the answer, ``None`` for no bound. Waiting
             for a free connection or for the rate limit is not counted.
-        connect: Seconds, within the total, for making a new connection; ``None`` for no bound.
+        connect: Seconds, within the total, for making a new connection; ``None`` for no bound but
+            the total. A client that is given no timeout has 5.
 
     Raises:
         TypeError: One of them is no number.
@@ -38,19 +39,17 @@ class Timeout:
     """
 
     total: float | None = attrs.field(default=60.0, converter=checked_timeout)
-    connect: float | None = attrs.field(default=5.0, kw_only=True, converter=checked_timeout)
+    connect: float | None = attrs.field(default=None, kw_only=True, converter=checked_timeout)
 
     @classmethod
     def of(cls, value: float | Timeout | None) -> Timeout:
         """Read what users give as a timeout: seconds, ``None`` for no bound, or a `Timeout`."""
         if isinstance(value, Timeout):
             return value
-        if value is None:
-            return cls(None, connect=None)
         return cls(value)
 
 
-DEFAULT_TIMEOUT: Final = Timeout()
+DEFAULT_TIMEOUT: Final = Timeout(60.0, connect=5.0)
 DEFAULT_MAX_RETRIES: Final = 2
 DEFAULT_MAX_RATE_LIMIT_WAIT: Final = 60.0
 DEFAULT_MAX_RESPONSE_BYTES: Final = 32 * 1024 * 1024
@@ -60,7 +59,8 @@ class RequestOptions(TypedDict, total=False):
     """What every method takes beside its own parameters; what is left out is the client's."""
 
     extra_headers: Mapping[str, str] | None
-    """Headers to send too; they win over the client's. The token cannot be replaced by one."""
+    """Headers to send too; they win over the client's. The token is not set by one:
+    `copy` takes another ``access_token``."""
     extra_query: Mapping[str, object] | None
     """Query parameters to send too; they win over the method's own."""
     timeout: float | Timeout | None

@@ -78,7 +78,7 @@ class ConfigurationError(GradientError, ValueError):
 
     Attributes:
         problem: What is wrong, in words for whoever runs the program.
-        remedy: What to write in Python in place of it, empty where that is plain.
+        remedy: What to do about it; empty where that is plain.
     """
 
     def __init__(self, problem: str, remedy: str = "") -> None:
@@ -241,16 +241,15 @@ class APITimeoutError(APIConnectionError):
 
     hint = "raise `timeout`, or `max_retries` if it happens now and then"
 
+    def __init__(self, message: str = "Request timed out.", **about: Any) -> None:
+        """As for `APIConnectionError`."""
+        super().__init__(message, **about)
+
 
 class _AnsweredError(APIError):
-    """What the errors about an answer have in common.
+    """What the errors about an answer have in common."""
 
-    Attributes:
-        response: The answer; ``None`` when the client's own pacing refused to send, or the error is
-            about a part of a listing.
-        status_code: The HTTP status of the answer.
-        request_id: What DigitalOcean's support asks for, where the answer has one.
-    """
+    status_code: int = 0
 
     def __init__(
         self,
@@ -263,11 +262,8 @@ class _AnsweredError(APIError):
         super().__init__(message, **about)
         self.response = response
         self.request_id = request_id
-
-    @property
-    def status_code(self) -> int:
-        """The HTTP status of the answer."""
-        return 0 if self.response is None else self.response.status_code
+        if response is not None:
+            self.status_code = response.status_code
 
     def _about(self) -> list[str]:
         return super()._about() + ([f"request {self.request_id}"] if self.request_id else [])
@@ -279,12 +275,20 @@ class APIResponseValidationError(_AnsweredError):
     Attributes:
         path: Where in the answer, as in ``$.backups[3].created_at``; ``$`` for the whole of it.
         too_large: Whether it is only that it is larger than ``max_response_bytes``.
+        response: The answer; ``None`` when the error is about a part of a listing.
+        status_code: The HTTP status of the answer; 0 without one.
+        request_id: What DigitalOcean's support asks for, where the answer has one.
     """
 
     hint = "is something between you and the API, or is `base_url` another server?"
 
     def __init__(
-        self, message: str, *, path: str = "$", too_large: bool = False, **about: Any
+        self,
+        message: str = "An answer with an unexpected body.",
+        *,
+        path: str = "$",
+        too_large: bool = False,
+        **about: Any,
     ) -> None:
         """Say where in the answer; the rest is as for `APIStatusError`."""
         super().__init__(message, **about)
@@ -296,37 +300,52 @@ class APIResponseValidationError(_AnsweredError):
 
 
 class APIStatusError(_AnsweredError):
-    """An answer with an error status."""
+    """An answer with an error status.
+
+    Attributes:
+        response: The answer; ``None`` when the client's own pacing refused to send.
+        status_code: The HTTP status of the answer. The classes of one status have it, too.
+        request_id: What DigitalOcean's support asks for, where the answer has one.
+    """
 
 
 class BadRequestError(APIStatusError):
     """400: the API does not understand the request."""
 
+    status_code = 400
+
 
 class AuthenticationError(APIStatusError):
     """401: the token is missing, wrong, expired or revoked."""
 
+    status_code = 401
     hint = "check DIGITALOCEAN_ACCESS_TOKEN or `access_token`"
 
 
 class PermissionDeniedError(APIStatusError):
     """403: the token lacks a scope."""
 
+    status_code = 403
     hint = "the token needs the scope `droplet:read`, and `tag:read` to choose by `tag_name`"
 
 
 class NotFoundError(APIStatusError):
     """404: there is no such Droplet in the account that the token belongs to."""
 
+    status_code = 404
     hint = "is the ID right, and the token of the same account?"
 
 
 class ConflictError(APIStatusError):
     """409: the API is busy with something that the request collides with."""
 
+    status_code = 409
+
 
 class UnprocessableEntityError(APIStatusError):
     """422: the API understands the request and refuses its values."""
+
+    status_code = 422
 
 
 class RateLimitError(APIStatusError):
@@ -340,6 +359,7 @@ class RateLimitError(APIStatusError):
         kind: ``"burst"`` for the limit per minute, ``"hourly"`` for the one per hour.
     """
 
+    status_code = 429
     hint = "wait, or raise `max_rate_limit_wait`"
 
     def __init__(
@@ -360,11 +380,6 @@ class RateLimitError(APIStatusError):
         self.remaining = remaining
         self.reset_at = reset_at
         self.kind = kind
-
-    @property
-    def status_code(self) -> int:
-        """429, also where the client's own pacing refused to send."""
-        return 429
 
     def _advice(self) -> str:
         if self.retry_after is None:
@@ -400,3 +415,20 @@ def _droplets(ids: tuple[int, ...]) -> str:
 def _first(ids: tuple[int, ...], count: int = 10) -> str:
     listed = ", ".join(map(str, ids[:count]))
     return f"{listed}, ..." if len(ids) > count else listed
+
+
+def error_document(error: GradientError | None) -> dict[str, Any] | None:
+    """Return an error as it is written to JSON."""
+    if error is None:
+        return None
+    return {
+        "type": type(error).__name__,
+        "message": error_text(error),
+        "status_code": getattr(error, "status_code", None) or None,
+        "request_id": getattr(error, "request_id", None),
+    }
+
+
+def error_text(error: GradientError) -> str:
+    """Return an error in a few words: one of the API has the whole request in its text."""
+    return error.message if isinstance(error, APIError) else str(error)

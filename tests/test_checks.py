@@ -24,10 +24,11 @@ NOT_INTEGERS: list[Any] = [True, False, "1", 1.0, None, [1], b"1", "1/../../acco
 
 @pytest.mark.parametrize("value", NOT_INTEGERS, ids=repr)
 def test_droplet_id_is_an_integer(value: Any) -> None:
-    """Text, which could lead the request elsewhere, and ``True`` are no Droplet IDs."""
+    """``True`` and text, which could lead elsewhere, are no IDs; with text the remedy is named."""
     with pytest.raises(TypeError, match="droplet_id must be an int, got") as caught:
         checked_droplet_id(value)
     assert repr(value) in str(caught.value)
+    assert ("use int(...)" in str(caught.value)) is isinstance(value, str)
 
 
 @pytest.mark.parametrize("value", [0, -1, -(2**70)])
@@ -110,6 +111,7 @@ BAD_HEADERS: list[tuple[Any, type[Exception], str]] = [
     ({"Content-Length": "5"}, ValueError, "Content-Length cannot be set"),
     ({"transfer-encoding": "chunked"}, ValueError, "transfer-encoding cannot be set"),
     ({"HOST": "elsewhere.test"}, ValueError, "HOST cannot be set"),
+    ({"AUTHORIZATION": "Bearer other"}, ValueError, "AUTHORIZATION is made of the access token"),
     ({"X-Team": 5}, TypeError, "X-Team must be a str, got int"),
     ({"X-Team": None}, TypeError, "X-Team must be a str, got NoneType"),
     ({"X-Team": b"a"}, TypeError, "X-Team must be a str, got bytes"),

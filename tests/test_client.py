@@ -149,13 +149,14 @@ async def test_headers_of_client_and_call(
 async def test_token_cannot_be_replaced_by_a_header(
     make_client: MakeClient, simulator: Simulator, droplet_id: int
 ) -> None:
-    """Whatever headers are given, the token of the client is what is sent, and once."""
-    client = make_client(default_headers={"Authorization": "Bearer other"})
-    await client.backups.list(droplet_id, extra_headers={"authorization": "Bearer third"})
-    headers = simulator.requests[0].headers
-    assert [v for n, v in headers.items() if n.lower() == "authorization"] == [
-        f"Bearer {simulator.token}"
-    ]
+    """A header with another token is an error, and not another account's answer or a silence."""
+    client = make_client()
+    why = "is made of the access token: use copy"
+    with pytest.raises(ValueError, match=f"extra_headers: authorization {why}"):
+        await client.backups.list(droplet_id, extra_headers={"authorization": "Bearer other"})
+    with pytest.raises(ValueError, match=f"default_headers: Authorization {why}"):
+        make_client(default_headers={"Authorization": "Bearer other"})
+    assert simulator.requests == []
 
 
 @pytest.mark.parametrize(

@@ -105,6 +105,21 @@ def test_status_has_its_class(status: int, kind: type[errors.APIStatusError]) ->
     assert error.status_code == status
 
 
+def test_classes_of_one_status_have_it() -> None:
+    """A class tells its status, and so does an error that a test made without an answer."""
+    classes = [getattr(errors, name) for name in errors.__all__]
+    told = {kind.status_code for kind in classes if issubclass(kind, errors.APIStatusError)}
+    assert told == {0, 400, 401, 403, 404, 409, 422, 429}
+    assert errors.NotFoundError("made by a test").status_code == errors.NotFoundError.status_code
+
+
+def test_messages_of_errors_that_say_no_more_than_their_class() -> None:
+    """A user's test may make the errors that need no words without any."""
+    assert errors.APITimeoutError().message == "Request timed out."
+    assert errors.APIConnectionError().message == "Connection error."
+    assert errors.APIResponseValidationError().message == "An answer with an unexpected body."
+
+
 def test_status_error_keeps_all_that_is_known() -> None:
     """The error of a status names the answer, the request, the Droplet and the attempts."""
     error = error_for(404, b'{"id":"not_found","message":"Gone.","request_id":"r2"}', via="edge")

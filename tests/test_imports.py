@@ -19,7 +19,7 @@ def in_new_process(code: str) -> str:
     return run.stdout.strip()
 
 
-@pytest.mark.parametrize("name", ["audit", "errors", "testing", "types"])
+@pytest.mark.parametrize("name", ["audit", "errors", "resources", "sync", "testing", "types"])
 def test_public_module_is_an_attribute(name: str) -> None:
     """``gradient_async.errors`` can be named right after ``import gradient_async``."""
     code = f"import gradient_async as g; print(g.{name}.__name__, {name!r} in dir(g))"

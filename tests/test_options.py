@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 
-from gradient_async import Timeout
+from gradient_async import DEFAULT_TIMEOUT, Timeout
 
 
 def test_timeout_has_defaults() -> None:
-    """A minute in all, five seconds of it to connect."""
-    assert Timeout() == Timeout(60.0, connect=5.0)
+    """A minute in all, with no bound of its own for connecting but where none is given at all."""
+    assert Timeout() == Timeout(60.0, connect=None)
+    assert Timeout(60.0, connect=5.0) == DEFAULT_TIMEOUT
 
 
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
-        (3, Timeout(3.0, connect=5.0)),
-        (0.5, Timeout(0.5, connect=5.0)),
+        (3, Timeout(3.0, connect=None)),
+        (0.5, Timeout(0.5, connect=None)),
         (None, Timeout(None, connect=None)),
         (Timeout(None, connect=1.0), Timeout(None, connect=1.0)),
     ],
