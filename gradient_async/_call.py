@@ -10,7 +10,13 @@ import attrs
 from multidict import CIMultiDict
 from yarl import URL
 
-from ._checks import checked_count, checked_headers, checked_mapping, checked_seconds
+from ._checks import (
+    check_keywords,
+    checked_count,
+    checked_headers,
+    checked_mapping,
+    checked_seconds,
+)
 from ._config import AccessToken, Config
 from ._http import Endpoint, query_string
 from ._options import RequestOptions, Timeout
@@ -67,8 +73,7 @@ class Terms:
             TypeError: There is no such option, or its value is of another type.
             ValueError: The value of an option is out of its range.
         """
-        if unknown := options.keys() - RequestOptions.__optional_keys__:
-            raise TypeError(f"there is no keyword {', '.join(map(repr, sorted(unknown)))}")
+        check_keywords(options, RequestOptions.__optional_keys__)
         changes: dict[str, Any] = {}
         if (headers := options.get("extra_headers")) is not None:
             extra = checked_headers("extra_headers", headers)

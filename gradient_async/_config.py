@@ -11,7 +11,13 @@ from urllib.parse import SplitResult, urlsplit
 import attrs
 from yarl import URL
 
-from ._checks import checked_count, checked_headers, checked_mapping, checked_seconds
+from ._checks import (
+    check_keywords,
+    checked_count,
+    checked_headers,
+    checked_mapping,
+    checked_seconds,
+)
 from ._options import Timeout
 from ._rate_limit import RateLimit
 from .errors import ConfigurationError
@@ -61,7 +67,7 @@ class _Secret(str):
 
 
 def masked(token: str | None) -> str | None:
-    """Return the same text without the white space around it, and without a representation."""
+    """Return the token, stripped, as text whose ``repr`` is ``'***'``."""
     return None if token is None else _secret(token)
 
 
@@ -181,8 +187,7 @@ class Config:
             TypeError: There is no such setting.
             ValueError: Defaults are to be added to, and replaced.
         """
-        if unknown := changes.keys() - ClientOptions.__optional_keys__:
-            raise TypeError(f"there is no keyword {', '.join(map(repr, sorted(unknown)))}")
+        check_keywords(changes, ClientOptions.__optional_keys__)
         kept: dict[str, Any] = {
             field.name: getattr(self, field.name)
             for field in attrs.fields(Config)

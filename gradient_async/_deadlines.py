@@ -1,4 +1,6 @@
-"""The deadlines of the requests that are under way on one event loop, behind a single timer.
+"""The timeouts of the requests that are under way on one event loop, behind a single timer.
+
+The `deadline` of a fan-out is in `_fan_out`.
 
 aiohttp and `asyncio.timeout` set a timer for every request and take it away again, which is a tenth
 of all that a request costs. Few of them ever ring, so one timer, for the earliest, does for all.
@@ -56,7 +58,7 @@ class Deadlines:
         try:
             for deadline in [waiting for waiting in self._waiting if waiting.at <= now]:
                 self._waiting.discard(deadline)
-                deadline.pass_by()
+                deadline.expire()
         finally:  # whatever interrupts it, the others are kept to their time
             self._ring_at(min((waiting.at for waiting in self._waiting), default=inf))
 
@@ -105,7 +107,7 @@ class Deadline:
         if self._task.uncancel() <= self._cancelling and isinstance(error, asyncio.CancelledError):
             raise TimeoutError from error
 
-    def pass_by(self) -> None:
+    def expire(self) -> None:
         """End what is awaited within it."""
         assert self._task is not None
         self._passed = True

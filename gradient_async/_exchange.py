@@ -145,14 +145,14 @@ class Exchange:
         )
 
     def close(self) -> None:
-        """Return the connection back, or drop it when the body was not read to its end."""
+        """Give the connection back, or drop it when the body was not read to its end."""
         if not self.closed:
             self.closed = True
             if self._raw.content.at_eof():
                 self._raw.release()
             else:
                 self._raw.close()
-            self.here.slots.give_back()
+            self.here.slots.release()
 
 
 def redacted(response: Response, token: AccessToken) -> Response:

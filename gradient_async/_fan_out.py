@@ -110,7 +110,7 @@ class _Source:
         return _untaken(self._ids, self._taken)
 
     def unlisted(self) -> int | None:
-        """Return the number of IDs that there are besides, and that cannot be told yet."""
+        """Return the number of IDs that are not known yet, ``None`` if that is not known either."""
         return self._ids.unlisted() if isinstance(self._ids, IdSource) else 0
 
 
@@ -213,10 +213,10 @@ class _Run(Generic[R]):
 
     async def _work(self) -> None:
         while True:
-            await self.room.take()
+            await self.room.acquire()
             droplet_id = await self.source.next()
             if droplet_id is None:
-                self.room.give_back()
+                self.room.release()
                 return
             if len(self.workers) < self._concurrency:
                 # Not at once: an eager task would begin within this one, and the next within that.
@@ -328,7 +328,7 @@ class FanOut(ResultStream[R]):
     def _taken(self, count: int) -> None:
         assert self._run is not None
         for _ in range(count):
-            self._run.room.give_back()
+            self._run.room.release()
 
     async def _fill(self) -> bool:
         run = self._run or self._start()

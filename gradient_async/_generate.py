@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -413,7 +413,6 @@ class View:
     keyword: str
     call: str
     returns: str
-    methods: list[str] = field(default_factory=list)
 
     def text(self) -> str | None:
         """Return the source of the class; ``None`` for a resource that has no endpoint."""

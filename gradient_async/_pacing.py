@@ -77,7 +77,7 @@ class Pacer:
         self._alarms.clear()
         self._schedule.end_all(self._clock())
 
-    def start_at_once(self) -> float | None:
+    def start_nowait(self) -> float | None:
         """Let a request be sent now, if it may and nobody waits; see `start`."""
         now = self._clock()
         with self._lock:
@@ -95,7 +95,7 @@ class Pacer:
         Raises:
             RateLimitError: The wait would be longer. Raised as soon as that is known.
         """
-        sent_at = self.start_at_once()
+        sent_at = self.start_nowait()
         if sent_at is not None:
             return sent_at
         now = self._clock()

@@ -28,6 +28,7 @@ from asgiref.sync import AsyncToSync, SyncToAsync
 
 from ._connections import CLOSED, CLOSED_MEANWHILE
 from ._fork import OfOneProcess, keep_in_child, tell_after_fork
+from ._loop import running_loop_or_none
 from .errors import APIConnectionError, BlockingCallWarning
 
 __all__ = ["LoopFactory", "Portal", "detached"]
@@ -247,9 +248,9 @@ class Portal(OfOneProcess):
             yield item
 
     def _enter(self) -> _LoopThread | None:
-        """Return the thread of the loop, which the first call starts, and goes on until all left.
+        """Count a call in, and return the loop's thread, which the first call starts.
 
-        Gives ``None`` for a daemon thread that goes on while the program ends.
+        ``None`` for a daemon thread that goes on while the program ends.
         """
         with self._lock:
             if self._closed:
@@ -272,7 +273,7 @@ class Portal(OfOneProcess):
         if sys.is_finalizing():
             raise RuntimeError("the interpreter is ending, and its threads with it")
         _refuse_green_threads()
-        here = _loop_here()
+        here = running_loop_or_none()
         if here is not None:
             if self._thread is not None and self._thread.loop is here:
                 raise RuntimeError(OWN_LOOP)
@@ -296,7 +297,7 @@ class Portal(OfOneProcess):
         """
         with self._lock:
             thread, first = self._thread, not self._closed
-            if thread is not None and thread.loop is _loop_here():
+            if thread is not None and thread.loop is running_loop_or_none():
                 raise RuntimeError(OWN_LOOP)
             self._closed = True
         if thread is None or thread.stopped:
@@ -359,13 +360,6 @@ class _BorrowedPortal(Portal):
 
     def shared(self, at_end: AtEnd) -> Portal:
         return self._owner.shared(at_end)
-
-
-def _loop_here() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _without_machinery(traceback: types.TracebackType | None) -> types.TracebackType | None:

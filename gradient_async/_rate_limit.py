@@ -46,6 +46,10 @@ class RateLimit:
         windows: Pairs of a number of requests and of seconds: each request counts for so many
             seconds after it was made. The default is what DigitalOcean documents.
 
+    Raises:
+        TypeError: ``windows`` cannot be iterated over, a limit is no ``int``, or a span no number.
+        ValueError: There is no window, one is no pair, or a number is out of its range.
+
     Example:
         >>> RateLimit().windows
         ((250, 60.0), (5000, 3600.0))

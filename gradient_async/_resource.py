@@ -12,7 +12,7 @@ from ._http import Endpoint
 from ._options import RequestOptions
 from ._paging import Get
 from ._response import AsyncAPIResponse, AsyncStreamedResponse
-from ._transport import Transport
+from ._transport import Transport, decoded
 
 __all__ = ["AsyncAPIResource"]
 
@@ -39,11 +39,12 @@ class AsyncAPIResource:
 
     async def _get_on(self, terms: Terms, endpoint: Endpoint[T]) -> T:
         response = await self._transport.request(endpoint, terms)
-        return self._transport.decoded(endpoint, response)
+        return decoded(endpoint, response, terms.token)
 
     async def _get_raw(self, endpoint: Endpoint[T], options: RequestOptions) -> AsyncAPIResponse[T]:
-        response = await self._transport.request(endpoint, self._transport.terms(options))
-        return AsyncAPIResponse(response, endpoint, self._transport.config.access_token)
+        terms = self._transport.terms(options)
+        response = await self._transport.request(endpoint, terms)
+        return AsyncAPIResponse(response, endpoint, terms.token)
 
     @asynccontextmanager
     async def _get_streaming(
@@ -51,4 +52,4 @@ class AsyncAPIResource:
     ) -> AsyncIterator[AsyncStreamedResponse[T]]:
         terms = self._transport.terms(options)
         async with self._transport.stream(endpoint, terms) as exchange:
-            yield AsyncStreamedResponse(exchange, self._transport, endpoint)
+            yield AsyncStreamedResponse(exchange, endpoint, terms.token)

@@ -14,8 +14,8 @@ import attrs
 from ._config import AccessToken
 from ._exchange import Exchange
 from ._http import Endpoint, Headers, Response
-from ._structure import DecodeFailure, decode, decode_any
-from ._transport import Transport, unexpected_body
+from ._structure import decode_any
+from ._transport import decoded
 from .errors import RequestLine
 
 __all__ = ["APIResponse", "AsyncAPIResponse", "AsyncStreamedResponse", "RawResponse"]
@@ -98,10 +98,7 @@ class RawResponse(Generic[T]):
         return decode_any(self.content)
 
     def _parsed(self) -> T:
-        try:
-            return decode(self._endpoint.answer, self.content)
-        except DecodeFailure as failure:
-            raise unexpected_body(failure, self._endpoint, self._response, self._token) from None
+        return decoded(self._endpoint, self._response, self._token)
 
 
 class APIResponse(RawResponse[T]):
@@ -135,10 +132,10 @@ class AsyncAPIResponse(RawResponse[T]):
 class AsyncStreamedResponse(Generic[T]):
     """An answer whose body has not been read yet; usable inside its ``async with`` only."""
 
-    def __init__(self, exchange: Exchange, transport: Transport, endpoint: Endpoint[T]) -> None:
+    def __init__(self, exchange: Exchange, endpoint: Endpoint[T], token: AccessToken) -> None:
         self._exchange = exchange
-        self._transport = transport
         self._endpoint = endpoint
+        self._token = token
         self._content: bytes | None = None
 
     def __repr__(self) -> str:
@@ -187,7 +184,7 @@ class AsyncStreamedResponse(Generic[T]):
     def iter_bytes(self) -> AsyncIterator[bytes]:
         """Return the body in pieces, decompressed, as they arrive. No bound on its size.
 
-        The pieces are not kept. After `read` the one piece is what that gave.
+        The pieces are not kept. After `read`, this gives what `read` returned, in one piece.
 
         Raises:
             APIConnectionError: The body broke off, or did not arrive within ``timeout``.
@@ -196,7 +193,7 @@ class AsyncStreamedResponse(Generic[T]):
         return self._exchange.iter_bytes() if self._content is None else _pieces(self._content)
 
     async def read(self) -> bytes:
-        """Read the whole body; again, it gives the same.
+        """Read the whole body; a second call returns the same bytes.
 
         Raises:
             APIConnectionError: The body broke off, or did not arrive within ``timeout``.
@@ -216,7 +213,7 @@ class AsyncStreamedResponse(Generic[T]):
             RuntimeError: As for `read`.
         """
         response = self._exchange.response(await self.read())
-        return self._transport.decoded(self._endpoint, response)
+        return decoded(self._endpoint, response, self._token)
 
 
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:

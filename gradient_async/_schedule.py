@@ -152,25 +152,25 @@ class Schedule:
         self._random = random
         self._refusals = 0
         self._guessed = False
-        self._test: float | None = None  # when the request that finds out was started
+        self._probe_sent_at: float | None = None  # it goes first, to find out
         self._refusal_kind: LimitKind = "burst"
 
     def start(self, now: float) -> bool:
         """Take a place in every window, if the gate is open and each of them has one."""
-        if now < self.opens_at or self._test is not None:
+        if now < self.opens_at or self._probe_sent_at is not None:
             return False
         for window in self.windows:
             if not window.has_room(now, self.running):
                 return False
         self.running += 1
         if self._guessed:
-            self._test = now
+            self._probe_sent_at = now
         return True
 
     def ready_at(self, now: float, ahead: int = 0) -> float:
         """Return the earliest time at which a request with ``ahead`` others before it may start."""
         times = [window.room_at(now, self.running, ahead) for window in self.windows]
-        if self._test is not None:
+        if self._probe_sent_at is not None:
             times.append(now + ANSWER_SECONDS)
         return max(now, self.opens_at, *times)
 
@@ -189,15 +189,15 @@ class Schedule:
         """Count all that is under way as ended, as after a fork."""
         for _ in range(self.running):
             self.finish(now, now, None)
-        self._test, self._guessed = None, False
+        self._probe_sent_at, self._guessed = None, False
 
     def _end(self, sent_at: float) -> bool:
-        """End a request, and tell whether it was the one that was to find out."""
+        """End a request, and tell whether it was the probe."""
         self.running -= 1
-        was_test = sent_at == self._test
-        if was_test:
-            self._test = None
-        return was_test
+        was_probe = sent_at == self._probe_sent_at
+        if was_probe:
+            self._probe_sent_at = None
+        return was_probe
 
     def finish(self, now: float, sent_at: float, limits: RateLimitHeaders | None) -> None:
         """Count a request that ended at ``now``, with the headers of its answer if it had one."""

@@ -1,7 +1,7 @@
 """The aiohttp sessions of a client: what users may give, and ours beside aiohttp's own.
 
-Ours sends nothing a second time by itself, tells a connection that had been closed while it was
-kept from one that fails, and uses none again that has brought something in the meantime.
+Ours never re-sends a request by itself, tells an idle connection that the server had closed from
+one that fails, and drops an idle one over which data has arrived.
 """
 
 from __future__ import annotations

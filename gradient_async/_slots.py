@@ -22,16 +22,16 @@ class Slots:
         self.free: int = number
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def take_at_once(self) -> bool:
+    def acquire_nowait(self) -> bool:
         """Take a place if one is free, and tell whether."""
         if not self.free:
             return False
         self.free -= 1
         return True
 
-    async def take(self) -> None:
+    async def acquire(self) -> None:
         """Take a place, as soon as one is free."""
-        if self.take_at_once():
+        if self.acquire_nowait():
             return
         given = asyncio.get_running_loop().create_future()
         self._waiting.append(given)
@@ -42,11 +42,11 @@ class Slots:
                 self._waiting.remove(given)
             except ValueError:
                 if not given.cancelled():  # it was given in the same moment
-                    self.give_back()
+                    self.release()
             raise
 
-    def give_back(self) -> None:
-        """Return a place to the one who has waited longest, or have it free."""
+    def release(self) -> None:
+        """Hand a place to whoever has waited longest, or mark it as free."""
         while self._waiting:
             given = self._waiting.popleft()
             if not given.done():

@@ -33,9 +33,9 @@ from ._retry import retry_delay
 from ._session import StaleConnectionError
 from ._structure import DecodeFailure, decode
 from ._wire_errors import WIRE_FAILURES, may_have_been_sent, wire_error
-from .errors import APIError, APIResponseValidationError, RateLimitError
+from .errors import APIError, RateLimitError
 
-__all__ = ["Transport", "unexpected_body"]
+__all__ = ["Transport", "decoded"]
 
 T = TypeVar("T")
 
@@ -95,18 +95,6 @@ class Transport(OfOneProcess):
         finally:
             exchange.close()
 
-    def decoded(self, endpoint: Endpoint[T], response: Response) -> T:
-        """Decode the body of a good answer.
-
-        Raises:
-            APIResponseValidationError: It is not what the endpoint promises.
-        """
-        try:
-            return decode(endpoint.answer, response.content)
-        except DecodeFailure as failure:
-            token = self.config.access_token
-            raise unexpected_body(failure, endpoint, response, token) from None
-
     async def _whole_answer(self, call: Call, here: LoopConnections) -> Response:
         while True:
             exchange = await self._answer(call, here)
@@ -135,7 +123,7 @@ class Transport(OfOneProcess):
 
     async def _send(self, call: Call, here: LoopConnections) -> Exchange:
         """Send one try, as soon as it may be sent, and wait for the headers of its answer."""
-        sent_at = self._start_at_once(here)
+        sent_at = self._start_nowait(here)
         if sent_at is None:
             sent_at = await self._take_place(call, here)
         call.refusal = None
@@ -147,7 +135,7 @@ class Transport(OfOneProcess):
                 connect = call.terms.timeout.connect
                 raw = await here.get(call.target, call.terms.headers, self._proxy, connect)
         except BaseException as error:
-            here.slots.give_back()
+            here.slots.release()
             if may_have_been_sent(error):
                 self.pacer.finish(sent_at, None)
             else:
@@ -160,13 +148,13 @@ class Transport(OfOneProcess):
             self.pacer.finish(sent_at, limits)
         return Exchange(raw, here, call, deadline, started)
 
-    def _start_at_once(self, here: LoopConnections) -> float | None:
+    def _start_nowait(self, here: LoopConnections) -> float | None:
         """Take a connection and a place in the limit if there are both; ``None`` if not."""
-        if not here.slots.take_at_once():
+        if not here.slots.acquire_nowait():
             return None
-        sent_at = self.pacer.start_at_once()
+        sent_at = self.pacer.start_nowait()
         if sent_at is None:
-            here.slots.give_back()
+            here.slots.release()
         return sent_at
 
     async def _take_place(self, call: Call, here: LoopConnections) -> float:
@@ -177,13 +165,13 @@ class Transport(OfOneProcess):
         while True:
             sent_at = await self._wait_for_rate_limit(call)
             try:
-                await here.slots.take()
+                await here.slots.acquire()
             except BaseException:
                 self.pacer.give_back(sent_at)
                 raise
             if not self.pacer.closed_since(sent_at):
                 return sent_at
-            here.slots.give_back()
+            here.slots.release()
             self.pacer.give_back(sent_at)
 
     async def _wait_for_rate_limit(self, call: Call) -> float:
@@ -249,13 +237,18 @@ def _log(call: Call, response: Response) -> None:
         LOGGER.debug("%s: %d in %.3f s", about, response.status_code, response.seconds)
 
 
-def unexpected_body(
-    failure: DecodeFailure, endpoint: Endpoint[Any], response: Response, token: AccessToken
-) -> APIResponseValidationError:
-    """Return the error of a good answer that is not what the endpoint promises."""
-    return validation_error(
-        token.redact(str(failure)),
-        token.redact(failure.path),
-        redacted(response, token),
-        endpoint.droplet_id,
-    )
+def decoded(endpoint: Endpoint[T], response: Response, token: AccessToken) -> T:
+    """Decode the body of a good answer.
+
+    Raises:
+        APIResponseValidationError: It is not what the endpoint promises.
+    """
+    try:
+        return decode(endpoint.answer, response.content)
+    except DecodeFailure as failure:
+        raise validation_error(
+            token.redact(str(failure)),
+            token.redact(failure.path),
+            redacted(response, token),
+            endpoint.droplet_id,
+        ) from None

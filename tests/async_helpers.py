@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -42,6 +42,13 @@ async def until(reached: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0.001)
     pytest.fail("did not happen within five seconds")
+
+
+async def drop(calls: Sequence[asyncio.Future[Any]]) -> None:
+    """Cancel calls and wait for their end."""
+    for call in calls:
+        call.cancel()
+    await asyncio.wait(calls)
 
 
 async def assert_idle(client: AsyncGradient, simulator: Simulator) -> None:

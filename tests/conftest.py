@@ -17,7 +17,7 @@ from blockbuster import BlockBuster
 from hypothesis import HealthCheck, Phase, settings
 
 import gradient_async
-from gradient_async import AsyncGradient, RateLimitStatus, _transport, errors
+from gradient_async import AsyncGradient, RateLimitStatus, _structure, _transport, errors
 from gradient_async._retry import retry_delay
 from gradient_async.resources import AsyncBackupsResource
 from gradient_async.testing import Fleet, Simulator
@@ -208,6 +208,13 @@ async def async_client(simulator: Simulator) -> AsyncIterator[AsyncGradient]:
     """The asynchronous client of the simulator, for what only that one has."""
     async with AsyncGradient(simulator.token, base_url=simulator.url) as client:
         yield client
+
+
+@pytest.fixture
+def fresh_converter() -> None:
+    """The test makes the converter anew, as the first odd answer does in a program."""
+    _structure._converter.cache_clear()
+    _structure._decoders.clear()
 
 
 @pytest.fixture

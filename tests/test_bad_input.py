@@ -11,21 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import ANSWERS, Answer, answer_classes, damaged, encoded, json_values
 
-from gradient_async import AsyncGradient, _structure
+from gradient_async._config import AccessToken
 from gradient_async._http import Endpoint, Response
+from gradient_async._transport import decoded
 from gradient_async.errors import APIResponseValidationError
 from gradient_async.testing import Fault, Simulator
 from gradient_async.types import BackupListPoliciesResponse, BackupListResponse
 from gradient_async.types._model import Model
 
+pytestmark = pytest.mark.usefixtures("fresh_converter")
 
-@pytest.fixture(autouse=True)
-def fresh_converter() -> None:
-    """Each test makes the converter anew, as the first odd answer does in a program."""
-    _structure._converter.cache_clear()
-    _structure._decoders.clear()
-
-
+TOKEN = AccessToken("token-of-this-test")
 HTML = b"<html>\n <body>Please log in</body>\n</html>"
 
 
@@ -192,10 +188,9 @@ async def test_content_type_does_not_matter(
 
 def outcome(cls: type[Model], content: bytes) -> Model | APIResponseValidationError:
     """Decode a body as the client does, and give the error if it is one."""
-    transport = AsyncGradient("token-of-this-test", base_url="https://h.test")._transport
     response = Response("GET", "https://h.test/v2/x", 200, {}, content)
     try:
-        return transport.decoded(Endpoint(cls, "/v2/x", droplet_id=7), response)
+        return decoded(Endpoint(cls, "/v2/x", droplet_id=7), response, TOKEN)
     except APIResponseValidationError as error:
         return error
 

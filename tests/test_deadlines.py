@@ -214,7 +214,7 @@ async def test_an_interrupted_ring_is_not_the_last(
     reported = list[dict[str, Any]]()
     asyncio.get_running_loop().set_exception_handler(lambda _, about: reported.append(about))
     with monkeypatch.context() as patch:
-        patch.setattr(Deadline, "pass_by", Mock(side_effect=interrupted))
+        patch.setattr(Deadline, "expire", Mock(side_effect=interrupted))
         await clock.move(1.0)
     await clock.move(1.0)
     assert [about["exception"] for about in reported] == [interrupted]

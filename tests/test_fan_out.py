@@ -447,7 +447,6 @@ class TestLeaving:
         if by_way_of_a_cycle:
             holder.append(holder)
         del results
-        holder.clear() if not by_way_of_a_cycle else None
         del holder
         gc.collect()
         await settle()

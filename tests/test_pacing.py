@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
-from async_helpers import settle
+from async_helpers import drop, settle
 from pacing_helpers import HOUR, headers
 from virtual_time import EPOCH, fullest
 
@@ -40,13 +40,6 @@ async def queue(pacer: Pacer, count: int) -> list[asyncio.Task[float]]:
     tasks = [asyncio.create_task(pacer.start(None)) for _ in range(count)]
     await settle()
     return tasks
-
-
-async def drop(tasks: list[asyncio.Task[float]]) -> None:
-    """Cancel tasks and wait for their end."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
 
 
 class TestPacer:

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import aiohttp
 import pytest
-from async_helpers import assert_idle, collect, nothing_left
+from async_helpers import assert_idle, collect, drop, nothing_left, until
 
 import gradient_async
 from gradient_async import APIConnectionError, AsyncGradient, RateLimit, RateLimitError
@@ -78,18 +78,7 @@ def ask(client: AsyncGradient, ids: list[int], **options: Any) -> list[asyncio.F
 
 async def waiting(client: AsyncGradient, count: int) -> None:
     """Wait until so many requests wait for the limit."""
-    for _ in range(5000):
-        if client.rate_limit.waiting == count:
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError(f"{client.rate_limit.waiting} wait, not {count}")
-
-
-async def drop(calls: list[asyncio.Future[Any]]) -> None:
-    """Cancel calls and wait for their end."""
-    for call in calls:
-        call.cancel()
-    await asyncio.wait(calls)
+    await until(lambda: client.rate_limit.waiting == count)
 
 
 class TestWindows:

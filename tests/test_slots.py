@@ -19,7 +19,7 @@ async def waiting(slots: Slots, order: list[int], number: int) -> asyncio.Task[N
     """Start a task that takes a place, and let it come to where it waits."""
 
     async def take() -> None:
-        await slots.take()
+        await slots.acquire()
         order.append(number)
 
     task = asyncio.create_task(take())
@@ -30,16 +30,16 @@ async def waiting(slots: Slots, order: list[int], number: int) -> asyncio.Task[N
 def test_places_are_taken_at_once_while_there_are_any() -> None:
     """There are as many places as given, and one more for each that is given back."""
     slots = Slots(2)
-    assert [slots.take_at_once() for _ in range(3)] == [True, True, False]
-    slots.give_back()
+    assert [slots.acquire_nowait() for _ in range(3)] == [True, True, False]
+    slots.release()
     assert slots.free == 1
-    assert [slots.take_at_once() for _ in range(2)] == [True, False]
+    assert [slots.acquire_nowait() for _ in range(2)] == [True, False]
 
 
 async def test_a_free_place_is_not_waited_for() -> None:
     """`take` does not let other tasks run when there is a place."""
     slots = Slots(1)
-    taking = slots.take()
+    taking = slots.acquire()
     with pytest.raises(StopIteration):
         taking.send(None)
     assert slots.free == 0
@@ -48,13 +48,13 @@ async def test_a_free_place_is_not_waited_for() -> None:
 async def test_places_are_given_on_in_the_order_in_which_they_were_asked_for() -> None:
     """A place that is given back belongs to who has waited longest, at once: nobody overtakes."""
     slots, order = Slots(1), list[int]()
-    await slots.take()
+    await slots.acquire()
     tasks = [await waiting(slots, order, number) for number in range(3)]
-    slots.give_back()
-    assert not slots.take_at_once()
+    slots.release()
+    assert not slots.acquire_nowait()
     for _ in range(3):
         await asyncio.sleep(0)
-        slots.give_back()
+        slots.release()
     await asyncio.gather(*tasks)
     assert (order, slots.free) == ([0, 1, 2], 1)
 
@@ -62,12 +62,12 @@ async def test_places_are_given_on_in_the_order_in_which_they_were_asked_for() -
 async def test_who_gives_up_leaves_the_queue() -> None:
     """The place of a task that gives up goes to the next, or is free where nobody waits."""
     slots, order = Slots(1), list[int]()
-    await slots.take()
+    await slots.acquire()
     first, second = [await waiting(slots, order, number) for number in range(2)]
     first.cancel()
     await asyncio.wait([first])
     assert len(slots._waiting) == 1
-    slots.give_back()
+    slots.release()
     await second
     assert (order, slots.free, first.cancelled()) == ([1], 0, True)
 
@@ -77,9 +77,9 @@ async def test_a_place_given_in_the_moment_of_a_cancellation_is_not_lost(others:
     """A place given to a task that is being cancelled goes on to the next one."""
     for cancelled_first in (True, False):
         slots, order = Slots(1), list[int]()
-        await slots.take()
+        await slots.acquire()
         tasks = [await waiting(slots, order, number) for number in range(1 + others)]
-        steps: list[Callable[[], object]] = [tasks[0].cancel, slots.give_back]
+        steps: list[Callable[[], object]] = [tasks[0].cancel, slots.release]
         for step in steps if cancelled_first else reversed(steps):
             step()
         await asyncio.wait(tasks)
@@ -92,14 +92,14 @@ def test_who_is_dropped_while_waiting_leaves_the_queue() -> None:
     slots = Slots(0)
 
     async def begin() -> list[tuple[Coroutine[Any, Any, None], asyncio.Future[None]]]:
-        both = [slots.take() for _ in range(2)]
+        both = [slots.acquire() for _ in range(2)]
         return [(taking, taking.send(None)) for taking in both]
 
     (first, given), (second, _) = asyncio.run(begin())
     second.close()
     assert not given.done()
     first.close()
-    slots.give_back()
+    slots.release()
     assert slots.free == 1
 
 
@@ -118,7 +118,7 @@ def test_no_more_than_there_are_and_none_lost(
 
         async def use(turns_inside: int) -> None:
             nonlocal inside, most
-            await slots.take()
+            await slots.acquire()
             try:
                 inside += 1
                 most = max(most, inside)
@@ -126,7 +126,7 @@ def test_no_more_than_there_are_and_none_lost(
                     await asyncio.sleep(0)
             finally:
                 inside -= 1
-                slots.give_back()
+                slots.release()
 
         users = [asyncio.create_task(use(number)) for number in turns]
         for number in cancelled:

@@ -38,13 +38,7 @@ from gradient_async.types import (
 )
 from gradient_async.types._model import Model
 
-
-@pytest.fixture(autouse=True)
-def fresh_converter() -> None:
-    """Each test makes the converter anew, as the first odd answer does in a program."""
-    _structure._converter.cache_clear()
-    _structure._decoders.clear()
-
+pytestmark = pytest.mark.usefixtures("fresh_converter")
 
 BACKUP = {
     "id": 67539192,

@@ -1,7 +1,8 @@
-"""Is every Droplet backed up as its policy says? Pure: policies, backups and a moment in.
+"""Is every Droplet backed up as its policy says?
 
-`audit_droplet` judges one Droplet and `audit_fleet` all of them; neither asks the API. Who has a
-client and no data yet takes `audit_account`, or `audit_account_blocking` without an event loop.
+`audit_droplet` judges one Droplet and `audit_fleet` all of them, from the policies, the backups and
+the moment that they are given: both are pure. `audit_account`, and `audit_account_blocking` for
+code without an event loop, ask the API for what they need first.
 
 Example:
     >>> from datetime import UTC, datetime

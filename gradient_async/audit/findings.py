@@ -207,8 +207,9 @@ class FleetAudit:
             "findings": {finding.value: number for finding, number in self.counts.items()},
             "coverage_percent": self.coverage,
             "total_gigabytes": round(self.total_gigabytes, 3),
-            "worst_recovery_point": worst
-            and {
+            "worst_recovery_point": None
+            if worst is None
+            else {
                 "droplet_id": worst.droplet_id,
                 "droplet_name": worst.droplet_name,
                 "newest": iso_time(worst.newest),

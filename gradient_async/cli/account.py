@@ -40,7 +40,7 @@ def results_of(
     """
     backups = client.gpu_droplets.backups
     if droplet_ids:
-        return backups.list_many(list(dict.fromkeys(droplet_ids)), concurrency=concurrency)
+        return backups.list_many(droplet_ids, concurrency=concurrency)
     return backups.list_fleet(
         type=account.type,
         tag_name=account.tag_name,
@@ -71,7 +71,7 @@ async def rest_of(
     backups = client.gpu_droplets.backups
     if droplet_ids:
         rest = [droplet_id for droplet_id in droplet_ids if droplet_id not in finished]
-        return backups.list_many(list(dict.fromkeys(rest)), concurrency=concurrency)
+        return backups.list_many(rest, concurrency=concurrency)
     listing = client.gpu_droplets.iter_droplets(
         type=account.type, tag_name=account.tag_name, max_rate_limit_wait=None
     )

@@ -166,7 +166,7 @@ Examples:
     metavar="A,B,...",
     help="The findings that make it exit with 1: " + ", ".join(FINDINGS) + ".  [default: all]",
 )
-@click.option("--all", "show_ok", is_flag=True, help="Let the table have the Droplets that are ok.")
+@click.option("--all", "show_ok", is_flag=True, help="List the Droplets that are ok, too.")
 @click.option(
     "--html",
     type=click.Path(path_type=Path),
@@ -214,7 +214,7 @@ Example, with a second terminal for the second line:
     metavar="N",
     help="How many Droplets there are, all of them with GPUs.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Another one, other Droplets.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the account.")
 @click.option(
     "--limit",
     "limits",

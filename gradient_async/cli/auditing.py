@@ -15,8 +15,8 @@ from .. import AsyncGradient
 from ..audit import DropletAudit, Finding, FleetAudit
 from ..audit.account import policies_of
 from ..audit.judge import Rules
+from ..errors import error_text
 from ..types import DropletBackups
-from ..types.droplet_backups import error_text
 from .account import may_join, results_of, show_fleet_plan
 from .columns import Column, Layout
 from .job import Job, perform
@@ -162,8 +162,7 @@ class _Auditor:
 
     async def work(self, client: AsyncGradient, run: Run[DropletAudit]) -> None:
         run.tally.listing = True
-        named = list(dict.fromkeys(self.droplet_ids)) or None
-        policies = await policies_of(client, named, max_rate_limit_wait=None)
+        policies = await policies_of(client, self.droplet_ids or None, max_rate_limit_wait=None)
 
         def take(result: DropletBackups) -> None:
             droplet_id, name = result.droplet_id, droplet_name(result)

@@ -48,7 +48,7 @@ class Column(Generic[Row]):
 
     name: str
     value: Callable[[Row], Any]
-    title: str = attrs.field(default="")
+    title: str = ""
     shown: bool = True
     exported: bool = True
     right: bool = False

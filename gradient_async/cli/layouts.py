@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 
 from .._fleet import FleetPlan
-from ..errors import GradientError
+from ..errors import GradientError, error_document, error_text
 from ..types import Backup, DropletBackups, Policy, SupportedPolicy
-from ..types.droplet_backups import error_document, error_text
 from .columns import Column, Layout
 from .text import count_of
 
@@ -44,9 +43,6 @@ class DropletPolicy:
     droplet_id: int
     policy: Policy | None = None
     error: GradientError | None = None
-
-
-BackupsLayout: TypeAlias = Layout[DropletBackups, Any]
 
 
 def droplet_name(result: DropletBackups) -> str | None:

@@ -148,7 +148,7 @@ def _retrieve_many(
             return DropletPolicy(droplet_id, error=error)
         return DropletPolicy(droplet_id, answer.policy)
 
-    return FanOut(list(dict.fromkeys(droplet_ids)), retrieve, concurrency=concurrency)
+    return FanOut(droplet_ids, retrieve, concurrency=concurrency)
 
 
 def list_supported_policies(connection: Connection, destination: Destination) -> int:

@@ -249,12 +249,12 @@ account_options: Decorator = _grouped(
         type=click.Choice(["auto", "joined", "per_droplet"]),
         default="auto",
         show_default=True,
-        help="Ask about each Droplet, or join three listings; auto takes fewer requests.",
+        help="Ask about each Droplet, or join three listings; auto: what takes fewer requests.",
     ),
     click.option(
         "--dry-run",
         is_flag=True,
-        help="Print what each plan would cost, which takes 3 requests or so; write no file.",
+        help="Print what each plan would cost, in at most 3 requests; write no file.",
     ),
 )
 """Adds the options about the Droplets that are meant, as the keyword ``account``."""
@@ -286,6 +286,18 @@ destination_options: Decorator = _grouped(
 )
 """Adds the options about the output, as the keyword ``destination``."""
 
+
+def _without_repeats(
+    _: click.Context, __: click.Parameter, droplet_ids: tuple[int, ...]
+) -> tuple[int, ...]:
+    return tuple(dict.fromkeys(droplet_ids))
+
+
 droplet_ids_argument: Decorator = click.argument(
-    "droplet_ids", nargs=-1, type=parse_droplet_id, metavar="[DROPLET_ID]..."
+    "droplet_ids",
+    nargs=-1,
+    type=parse_droplet_id,
+    callback=_without_repeats,
+    metavar="[DROPLET_ID]...",
 )
+"""Adds the Droplets that are named, each once, as the keyword ``droplet_ids``."""

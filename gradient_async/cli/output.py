@@ -23,6 +23,7 @@ from .text import clean
 __all__ = [
     "PARTIAL",
     "FileOutput",
+    "Opening",
     "Output",
     "StandardOutput",
     "may_replace",
@@ -32,11 +33,11 @@ __all__ = [
 ]
 
 PARTIAL: Final = ".partial"
-Begun: TypeAlias = Literal["new", "anew", "before"]
-FLAGS: Final[dict[Begun, int]] = {
-    "new": os.O_CREAT | os.O_EXCL,
-    "anew": os.O_CREAT | os.O_TRUNC,
-    "before": os.O_APPEND,
+Opening: TypeAlias = Literal["create", "overwrite", "append"]
+FLAGS: Final[dict[Opening, int]] = {
+    "create": os.O_CREAT | os.O_EXCL,
+    "overwrite": os.O_CREAT | os.O_TRUNC,
+    "append": os.O_APPEND,
 }
 
 
@@ -112,8 +113,8 @@ class FileOutput:
     Args:
         path: The file to be. A device or a pipe is written to directly.
         replace: Whether there may be such a file already.
-        partial: How the partial file is begun: as a ``"new"`` one, which must not be there yet;
-            ``"anew"``, whatever there is; or it was begun ``"before"`` and is appended to.
+        partial: How the partial file is opened: ``"create"`` for one that must not be there yet,
+            ``"overwrite"`` whatever there is, ``"append"`` to one that was begun before.
         suffix: What is appended to the name until then.
 
     Raises:
@@ -127,7 +128,7 @@ class FileOutput:
         path: Path,
         *,
         replace: bool = False,
-        partial: Begun = "new",
+        partial: Opening = "create",
         suffix: str = PARTIAL,
     ) -> None:
         self.name: str = _name(path)
@@ -135,7 +136,7 @@ class FileOutput:
         self._partial = partial_of(path, suffix)
         self._old = _status(path)
         self._direct = self._old is not None and not stat.S_ISREG(self._old.st_mode)
-        self._begun: Begun = partial
+        self._opening: Opening = partial
         if self._old is not None and not (self._direct or replace):
             raise Problem(f"{self.name} exists; --force replaces it")
         self.stream: TextIO = self._open()
@@ -144,7 +145,7 @@ class FileOutput:
         try:
             if self._direct:
                 return _open(self._path)
-            stream = _open(self._partial, FLAGS[self._begun])
+            stream = _open(self._partial, FLAGS[self._opening])
         except FileExistsError:
             left = _name(self._partial)
             raise Problem(
@@ -179,7 +180,7 @@ class FileOutput:
         """Close the partial file and, unless it is to be kept or was there before, remove it."""
         with suppress(OSError):
             self.stream.close()
-        if not (self._direct or self._begun == "before" or keep):
+        if not (self._direct or self._opening == "append" or keep):
             self._partial.unlink(missing_ok=True)
 
 
@@ -218,7 +219,7 @@ def open_output(path: Path | None, *, force: bool) -> Output:
     if path is None or str(path) == "-":
         return StandardOutput()
     replace = force or may_replace(path)
-    return FileOutput(path, replace=replace, partial="anew" if force else "new")
+    return FileOutput(path, replace=replace, partial="overwrite" if force else "create")
 
 
 def may_replace(path: Path) -> bool:

@@ -77,7 +77,9 @@ def seconds_left(
         if over > 0:
             rounds = math.ceil(over / window.limit)
             limited = max(limited, (pause or window.seconds) + (rounds - 1) * window.seconds)
-    return limited or None if paced is None else max(paced, limited)
+    if paced is None:
+        return limited or None
+    return max(paced, limited)
 
 
 def state_of(tally: Tally, elapsed: float, status: RateLimitStatus, now: datetime) -> list[str]:

@@ -13,6 +13,7 @@ from .options import Destination
 from .output import (
     PARTIAL,
     FileOutput,
+    Opening,
     Output,
     may_replace,
     open_output,
@@ -139,12 +140,13 @@ class Resumed:
         target, force = _target(self.path, destination.path), destination.force
         if _same(partial_of(target), self.path):
             replace = force or may_replace(target)
-            tidied = FileOutput(self.path, replace=True, partial="anew", suffix=TIDIED)
+            tidied = FileOutput(self.path, replace=True, partial="overwrite", suffix=TIDIED)
             self._copy(tidied)
             tidied.finish()
-            return FileOutput(target, replace=replace, partial="before")
+            return FileOutput(target, replace=replace, partial="append")
         if _same(target, self.path):
-            output: Output = FileOutput(target, replace=True, partial="anew" if force else "new")
+            partial: Opening = "overwrite" if force else "create"
+            output: Output = FileOutput(target, replace=True, partial=partial)
         else:
             output = open_output(target, force=force)
         self._copy(output)

@@ -10,7 +10,7 @@ from typing import Final, Generic, Literal, Protocol, Self, TypeAlias, TypeVar
 import attrs
 
 from .. import AsyncGradient, AuthenticationError, GradientError
-from ..types.droplet_backups import error_text
+from ..errors import error_text
 from .options import Connection
 from .problems import FAILED, INCOMPLETE, INTERRUPTED, OK
 from .progress import Tally, progress_bar

@@ -66,7 +66,7 @@ def token_source(connection: Connection) -> str:
 
 @asynccontextmanager
 async def open_client(connection: Connection) -> AsyncIterator[AsyncGradient]:
-    """Return the client that the options ask for, and close it afterwards."""
+    """Make the client that the options ask for, and close it afterwards."""
     if connection.simulate:
         from .demo import demo_client
 

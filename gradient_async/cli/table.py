@@ -43,7 +43,7 @@ class Width:
 
 
 def fitting(widths: Sequence[Width], available: int) -> list[int]:
-    """Return each column its width in a table that has to fit, 0 to one that is left out.
+    """Return each column's width in a table that has to fit; 0 is a column that is left out.
 
     The rightmost are left out first, the essential ones only when no other is left; one always
     stays. What can be cut has the room that the others leave.

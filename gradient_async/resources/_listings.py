@@ -1,4 +1,4 @@
-"""The listings of the API, each as something that is read page by page."""
+"""What is sent: the endpoints of the API, and its listings, each read page by page."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ..types import (
     Backup,
     BackupListPoliciesResponse,
     BackupListResponse,
+    BackupListSupportedPoliciesResponse,
     BackupRetrievePolicyResponse,
     Droplet,
     DropletListResponse,
@@ -31,6 +32,7 @@ __all__ = [
     "policies",
     "policies_endpoint",
     "policy_endpoint",
+    "supported_policies_endpoint",
 ]
 
 
@@ -66,6 +68,11 @@ def policies_endpoint(
     return Endpoint(
         BackupListPoliciesResponse, "/v2/droplets/backups/policies", paging_query(page, per_page)
     )
+
+
+def supported_policies_endpoint() -> Endpoint[BackupListSupportedPoliciesResponse]:
+    """``GET /v2/droplets/backups/supported_policies``."""
+    return Endpoint(BackupListSupportedPoliciesResponse, "/v2/droplets/backups/supported_policies")
 
 
 def droplets_endpoint(

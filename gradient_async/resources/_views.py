@@ -7,7 +7,6 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Unpack
 
-from .._http import Endpoint
 from .._options import RequestOptions
 from .._resource import AsyncAPIResource
 from .._response import AsyncAPIResponse, AsyncStreamedResponse
@@ -24,6 +23,7 @@ from ._listings import (
     droplets_endpoint,
     policies_endpoint,
     policy_endpoint,
+    supported_policies_endpoint,
 )
 
 __all__ = [
@@ -99,12 +99,7 @@ class AsyncBackupsResourceWithRawResponse(AsyncAPIResource):
         Raises:
             APIError: The request failed; see `gradient_async.errors`.
         """
-        return await self._get_raw(
-            Endpoint(
-                BackupListSupportedPoliciesResponse, "/v2/droplets/backups/supported_policies"
-            ),
-            options,
-        )
+        return await self._get_raw(supported_policies_endpoint(), options)
 
     async def retrieve_policy(
         self, droplet_id: int, **options: Unpack[RequestOptions]
@@ -191,12 +186,7 @@ class AsyncBackupsResourceWithStreamingResponse(AsyncAPIResource):
         Raises:
             APIError: The request failed; see `gradient_async.errors`.
         """
-        return self._get_streaming(
-            Endpoint(
-                BackupListSupportedPoliciesResponse, "/v2/droplets/backups/supported_policies"
-            ),
-            options,
-        )
+        return self._get_streaming(supported_policies_endpoint(), options)
 
     def retrieve_policy(
         self, droplet_id: int, **options: Unpack[RequestOptions]

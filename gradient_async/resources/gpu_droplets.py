@@ -101,7 +101,7 @@ class AsyncGPUDropletsResource(AsyncAPIResource):
             type: As for `list`.
             tag_name: As for `list`.
             name: As for `list`.
-            concurrency: The most pages that are fetched at once.
+            concurrency: The most pages that are fetched at once; 16 by default.
             **options: See `RequestOptions`; they hold for the request of each page.
 
         Returns:

@@ -185,7 +185,7 @@ class BackupsResource:
 
         Args:
             droplet_id: The Droplet, at least 1.
-            concurrency: The most pages that are fetched at once.
+            concurrency: The most pages that are fetched at once; 16 by default.
             **options: See `RequestOptions`; they hold for the request of each page.
 
         Returns:
@@ -219,7 +219,7 @@ class BackupsResource:
         many there are; the others are fetched at once.
 
         Args:
-            concurrency: The most pages that are fetched at once.
+            concurrency: The most pages that are fetched at once; 16 by default.
             **options: See `RequestOptions`; they hold for the request of each page.
 
         Returns:
@@ -261,8 +261,8 @@ class BackupsResource:
             droplet_ids: Any iterable of Droplet IDs. It is consumed as
                 there is room, so it may be without end. An ID that comes again is asked about once
                 and answered each time; of an iterator the newest 1,024 answers are remembered.
-            concurrency: The most Droplets that are asked about at once. Of all requests on a loop
-                100 are under way at most, or as many as a session of your own connects.
+            concurrency: The most Droplets that are asked about at once; 50 by default. At most 100
+                requests are under way on one loop, or as many as a session of your own allows.
             deadline: Seconds for the whole run, ``None`` for as long as it takes.
             **options: See `RequestOptions`; they hold for every request. ``max_rate_limit_wait`` is
                 ``None`` here unless it is given: a fan-out waits as long as the limit takes.
@@ -311,22 +311,22 @@ class BackupsResource:
         ``GET /v2/droplets``, and then either ``GET /v2/droplets/{droplet_id}/backups`` for every
         Droplet or ``GET /v2/images?private=true`` and ``GET /v2/droplets/backups/policies``, whose
         pages joined tell the same. 1,000 Droplets with 7 backups each take 1,005 requests the one
-        way and 45 the other. The join is never believed: a Droplet whose backups it cannot vouch
-        for is asked about by itself.
+        way and 40 the other. The join is checked, not trusted: a Droplet whose backups it cannot
+        vouch for is asked about by itself.
 
         Args:
             type: ``"gpus"``, which is what is listed unless ``tag_name`` is given, or
                 ``"droplets"`` for those without GPUs.
             tag_name: Only the Droplets with this tag, of whatever type. Cannot be combined with
                 ``type``.
-            plan: ``"per_droplet"``, ``"joined"``, or ``"auto"`` for what takes fewer requests. That
-                is decided from the first pages, so it takes at most two requests more than knowing
-                it beforehand; `plan_fleet` tells what it would be. Where the images cannot be used
-                each Droplet is asked all the same.
+            plan: ``"per_droplet"``, ``"joined"``, or ``"auto"`` for whichever takes fewer requests.
+                ``"auto"`` decides from the first pages and takes at most two requests more than the
+                plan that it chooses; `plan_fleet` tells which that would be. Where the images
+                cannot be used, each Droplet is asked, whatever the plan.
             policies: What `iter_policies` gave a moment ago, if it was asked: they are not read
                 again.
-            concurrency: The most Droplets that are asked about at once. Of all requests on a loop
-                100 are under way at most, or as many as a session of your own connects.
+            concurrency: The most Droplets that are asked about at once; 50 by default. At most 100
+                requests are under way on one loop, or as many as a session of your own allows.
             deadline: Seconds for the whole run, ``None`` for as long as it takes.
             **options: See `RequestOptions`; they hold for every request. ``max_rate_limit_wait`` is
                 ``None`` here unless it is given: a fan-out waits as long as the limit takes.

@@ -41,17 +41,18 @@ class Gradient:
             default is 60 s, of them 5 s to connect. Waiting for a free connection or for the rate
             limit is not counted.
         max_retries: How many times a request is repeated after a failed connection, a timeout, 408,
-            409 or 5xx. An answer 429 is waited for and uses none of them up. With 0 it is raised
-            at once, too, unless ``max_rate_limit_wait`` is ``None``.
+            409 or 5xx; 2 by default. An answer 429 is waited for and uses none of them up. With 0
+            it is raised at once, too, unless ``max_rate_limit_wait`` is ``None``.
         default_headers: Headers to send with every request.
         default_query: Query parameters to send with every request.
         rate_limit: The limits of the token, shared by all requests of this client and its copies.
-            The default is what the API documents: 250 a minute and 5,000 an hour. Other users of
-            the token show in a window of as many requests as the API names in ``ratelimit-limit``;
-            in others they show only as an answer 429. ``None`` sends without regard to windows and
+            The default is what the API documents: 250 a minute and 5,000 an hour. Requests of other
+            users of the token are noticed in the window whose size the API names in
+            ``ratelimit-limit``; in the others only by an answer 429. ``None`` keeps no count and
             waits only when the API says so.
         max_rate_limit_wait: Seconds that one call may wait for the rate limit before it ends in
-            `RateLimitError`; ``None`` for no bound. Fan-outs wait as long as it takes.
+            `RateLimitError`; 60 by default, ``None`` for no bound. Fan-outs wait as long as it
+            takes.
         max_response_bytes: The largest answer that is read, after decompression. 32 MiB.
         allow_insecure_http: Allow ``http://`` to other hosts than loopback, where everybody on the
             way can read the token.
@@ -139,7 +140,7 @@ class Gradient:
 
     @property
     def rate_limit(self) -> RateLimitStatus:
-        """A look at the rate limit of the token, what of it is used, and until when it pauses.
+        """How much of the token's rate limit is used, and until when requests are paused.
 
         Example:
             >>> client.rate_limit.windows[0].limit
@@ -182,7 +183,7 @@ class Gradient:
         return self._wrapped.is_closed()
 
     def close(self) -> None:
-        """Return the connections back. Requests that are under way end in `APIConnectionError`.
+        """Give the connections back. Requests that are under way end in `APIConnectionError`.
 
         Closing again does nothing. A session of your own stays open.
         """

@@ -69,7 +69,7 @@ class StreamedResponse(Generic[T]):
     def iter_bytes(self) -> Iterator[bytes]:
         """Return the body in pieces, decompressed, as they arrive. No bound on its size.
 
-        The pieces are not kept. After `read` the one piece is what that gave.
+        The pieces are not kept. After `read`, this gives what `read` returned, in one piece.
 
         Raises:
             APIConnectionError: The body broke off, or did not arrive within ``timeout``.
@@ -78,7 +78,7 @@ class StreamedResponse(Generic[T]):
         return self._portal.iterate(self._wrapped.iter_bytes())
 
     def read(self) -> bytes:
-        """Read the whole body; again, it gives the same.
+        """Read the whole body; a second call returns the same bytes.
 
         Raises:
             APIConnectionError: The body broke off, or did not arrive within ``timeout``.

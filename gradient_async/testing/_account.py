@@ -156,7 +156,7 @@ class Fleet:
         retention_period_days: int | None = None,
         next_backup_window: tuple[datetime, datetime] | None = None,
     ) -> None:
-        """Return a Droplet a backup policy.
+        """Give a Droplet a backup policy.
 
         Args:
             droplet_id: The Droplet.

@@ -13,6 +13,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from .._loop import running_loop_or_none
 from ._account import Fleet
 from ._faults import Faults
 from ._journal import Journal, LoggedRequest, Watcher
@@ -274,7 +275,7 @@ class Simulator:
             self._listener.server.drop(set(self._journal.busy) if idle_only else set())
 
     def _on_loop(self, action: Callable[[], None]) -> None:
-        if self._loop is None or self._listener is None or _running_loop() is self._loop:
+        if self._loop is None or self._listener is None or running_loop_or_none() is self._loop:
             action()
         else:
             self._loop.call_soon_threadsafe(action)
@@ -401,13 +402,6 @@ async def _serve_until_signal(
         if on_ready is not None:
             on_ready(simulator)
         await stopping.wait()
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 def _known_scopes(scopes: Iterable[str]) -> frozenset[str]:

@@ -58,6 +58,7 @@ class Model:
 if TYPE_CHECKING:
     from attrs import frozen as response
 else:
+
     def response(cls: type[Model]) -> type[Model]:
         """Make a struct of what is written as an attrs class, which attrs takes for one, too."""
         fields = attrs.fields(attrs.frozen(cls, repr=False, eq=False, init=False, slots=False))

@@ -6,12 +6,12 @@ from typing import Any
 
 import attrs
 
-from ..errors import APIError, GradientError
+from ..errors import GradientError, error_document
 from ._model import Model
 from .droplets import Droplet
 from .gpu_droplets import Backup
 
-__all__ = ["DropletBackups", "error_document", "error_text"]
+__all__ = ["DropletBackups"]
 
 
 @attrs.frozen
@@ -35,20 +35,3 @@ class DropletBackups(Model):
 
     def _values(self) -> dict[str, Any]:
         return {**super()._values(), "error": error_document(self.error)}
-
-
-def error_document(error: GradientError | None) -> dict[str, Any] | None:
-    """Return an error as it is written to JSON."""
-    if error is None:
-        return None
-    return {
-        "type": type(error).__name__,
-        "message": error_text(error),
-        "status_code": getattr(error, "status_code", None) or None,
-        "request_id": getattr(error, "request_id", None),
-    }
-
-
-def error_text(error: GradientError) -> str:
-    """Return an error in a few words: one of the API has the whole request in its text."""
-    return error.message if isinstance(error, APIError) else str(error)

@@ -50,7 +50,7 @@ def test_a_partial_file_of_another_run_is_not_overwritten(tmp_path: Path) -> Non
     (tmp_path / "out.partial").write_text("hours of work")
     with pytest.raises(Problem, match=r"continue it with --resume .*out\.partial"):
         FileOutput(tmp_path / "out")
-    FileOutput(tmp_path / "out", partial="anew").abandon(keep=False)
+    FileOutput(tmp_path / "out", partial="overwrite").abandon(keep=False)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -87,12 +87,12 @@ def test_lines_are_appended_to_what_was_begun_before(tmp_path: Path) -> None:
     """A partial file of before is appended to, and stays when the run is given up."""
     path, partial = tmp_path / "out", tmp_path / "out.partial"
     partial.write_text("1\n")
-    output = FileOutput(path, partial="before")
+    output = FileOutput(path, partial="append")
     output.stream.write("2\n")
     output.keep_partial()
-    FileOutput(path, partial="before").abandon(keep=False)
+    FileOutput(path, partial="append").abandon(keep=False)
     assert partial.read_text() == "1\n2\n"
-    FileOutput(path, partial="before").finish()
+    FileOutput(path, partial="append").finish()
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_text() == "1\n2\n"
 

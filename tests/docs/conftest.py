@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,6 +18,16 @@ from gradient_async.testing import Fault, Fleet, SimulatedDroplet, Simulator
 from .interpreter import Interpreter
 
 MakeInterpreter: TypeAlias = Callable[..., Interpreter]
+
+
+def loaded(path: Path) -> Any:
+    """Load a module that is in no package."""
+    spec = spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def account_of_the_examples() -> Fleet:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import gradient_async
+
+from .conftest import loaded
 
 SOURCE = Path(__file__).parents[2] / "docs" / "_ext" / "import_graph.py"
 PACKAGE = Path(gradient_async.__file__).parent
@@ -20,12 +21,7 @@ pytestmark = pytest.mark.skipif(not SOURCE.exists(), reason="the documentation i
 @pytest.fixture(scope="module")
 def import_graph() -> Any:
     """The module that draws it."""
-    spec = spec_from_file_location("import_graph", SOURCE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(SOURCE)
 
 
 @pytest.fixture

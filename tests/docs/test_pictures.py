@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import html
 import re
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from .conftest import loaded
 
 ROOT = Path(__file__).parents[2]
 RECORDER = ROOT / "docs" / "record_terminal.py"
@@ -21,12 +22,7 @@ pytestmark = pytest.mark.skipif(not RECORDER.exists(), reason="the documentation
 def recorder() -> Any:
     """What records them; it needs a terminal."""
     pytest.importorskip("pty", exc_type=ImportError)
-    spec = spec_from_file_location("record_terminal", RECORDER)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return loaded(RECORDER)
 
 
 def words_in(picture: Path) -> set[str]:
