@@ -14,7 +14,7 @@ from ._checks import (
     check_keywords,
     checked_count,
     checked_headers,
-    checked_mapping,
+    checked_query,
     checked_seconds,
 )
 from ._config import AccessToken, Config
@@ -79,7 +79,7 @@ class Terms:
             extra = checked_headers("extra_headers", headers)
             changes["headers"] = _merged_headers(self.headers, extra, self.token)
         if "extra_query" in options:
-            changes["extra_query"] = checked_mapping("extra_query", options["extra_query"])
+            changes["extra_query"] = checked_query("extra_query", options["extra_query"])
         if "timeout" in options:
             changes["timeout"] = Timeout.of(options["timeout"])
         if "max_retries" in options:

@@ -18,6 +18,7 @@ __all__ = [
     "checked_droplet_id",
     "checked_headers",
     "checked_mapping",
+    "checked_query",
     "checked_seconds",
     "checked_timeout",
 ]
@@ -131,6 +132,20 @@ def checked_mapping(name: str, value: Mapping[str, T] | None) -> Mapping[str, T]
     if not isinstance(value, Mapping):
         raise TypeError(f"{name} must be a mapping, got {type(value).__name__}")
     return value
+
+
+def checked_query(name: str, query: Mapping[str, object] | None) -> dict[str, object]:
+    """Return query parameters that can be sent; of a mapping as a value only the keys would be.
+
+    Raises:
+        TypeError: They are no mapping, or a value is one.
+    """
+    query = checked_mapping(name, query)
+    for parameter, value in query.items():
+        values = value if isinstance(value, (list, tuple)) else (value,)
+        if any(isinstance(each, Mapping) for each in values):
+            raise TypeError(f"{name}: {parameter} cannot be a mapping, got {value!r}")
+    return dict(query)
 
 
 def _check_header(name: str, header: object, value: object) -> None:

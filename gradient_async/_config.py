@@ -16,6 +16,7 @@ from ._checks import (
     checked_count,
     checked_headers,
     checked_mapping,
+    checked_query,
     checked_seconds,
 )
 from ._options import Timeout
@@ -176,7 +177,7 @@ class Config:
             ),
             "rate_limit": _checked_rate_limit(options["rate_limit"]),
             "default_headers": checked_headers("default_headers", options["default_headers"]),
-            "default_query": dict(checked_mapping("default_query", options["default_query"])),
+            "default_query": checked_query("default_query", options["default_query"]),
         }
         return cls(**given)
 

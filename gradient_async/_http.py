@@ -108,21 +108,18 @@ def paging_query(page: int | None, per_page: int | None) -> dict[str, object]:
 def query_string(*parts: Mapping[str, object] | None) -> str:
     """Join queries, later ones winning, into ``a=1&b=2``; ``None`` as a value leaves it out.
 
-    Raises:
-        TypeError: A value is a mapping.
-
     Example:
         >>> query_string({"page": 1}, {"page": 2, "deep": True})
         'page=2&deep=true'
     """
     merged = {name: value for part in parts if part for name, value in part.items()}
-    sent = {name: _query_value(name, value) for name, value in merged.items() if value is not None}
+    sent = {name: _query_value(value) for name, value in merged.items() if value is not None}
     return urlencode(sent, doseq=True)
 
 
-def _query_value(name: str, value: object) -> object:
-    if isinstance(value, Mapping):
-        raise TypeError(f"query parameter {name!r} cannot be a mapping, got {value!r}")
+def _query_value(value: object) -> object:
+    if isinstance(value, (list, tuple)):
+        return [_query_value(each) for each in value if each is not None]
     return str(value).lower() if isinstance(value, bool) else value
 
 

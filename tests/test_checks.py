@@ -15,6 +15,7 @@ from gradient_async._checks import (
     checked_count,
     checked_droplet_id,
     checked_headers,
+    checked_query,
     checked_seconds,
     checked_timeout,
 )
@@ -98,6 +99,14 @@ def test_seconds_may_be_none_at_all() -> None:
         checked_seconds("deadline", -1)
     with pytest.raises(TypeError, match=r"^deadline must be a number of seconds"):
         checked_seconds("deadline", "5")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [{"a": 1}], ({},)], ids=repr)
+def test_query_of_a_mapping_is_refused(value: Any) -> None:
+    """A mapping as a value would be sent as its keys, so it is an error with its name."""
+    with pytest.raises(TypeError, match="extra_query: filter cannot be a mapping"):
+        checked_query("extra_query", {"ok": [1, "b"], "filter": value})
+    assert checked_query("extra_query", {"ok": [1, "b"]}) == {"ok": [1, "b"]}
 
 
 BAD_HEADERS: list[tuple[Any, type[Exception], str]] = [

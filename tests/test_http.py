@@ -91,10 +91,10 @@ def test_later_queries_win() -> None:
     assert query_string(MultiDict([("a", 1), ("a", 2)])) == "a=2"
 
 
-def test_query_of_a_mapping_is_refused() -> None:
-    """A mapping as a value would be sent as its keys, so it is an error with the name."""
-    with pytest.raises(TypeError, match="query parameter 'filter' cannot be a mapping"):
-        query_string({"filter": {"a": 1}})
+def test_values_of_a_list_are_sent_as_they_are_alone() -> None:
+    """In a list, too, booleans are in lower case and ``None`` is left out."""
+    assert query_string({"a": [True, None, 1], "b": (False,)}) == "a=true&a=1&b=false"
+    assert query_string({"a": []}) == ""
 
 
 def test_headers_are_found_in_any_case() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import pickle
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import import_module
-from inspect import signature
+from inspect import getsource, signature
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -100,6 +102,78 @@ def test_public_names_are_sorted_and_exist() -> None:
     """``types.__all__`` names what there is, in order."""
     assert types.__all__ == sorted(types.__all__)
     assert all(attrs.has(getattr(types, name)) for name in types.__all__)
+
+
+FIELDS = {
+    "Backup": "id created_at min_disk_size name regions size_gigabytes type",
+    "BackupListPoliciesResponse": "meta links policies",
+    "BackupListResponse": "meta backups links",
+    "BackupListSupportedPoliciesResponse": "supported_policies",
+    "BackupRetrievePolicyResponse": "policy",
+    "BackwardLinks": "first prev",
+    "Droplet": "id name status region tags size_slug created_at features backup_ids snapshot_ids "
+    "next_backup_window gpu_info vcpus memory disk locked vpc_uuid",
+    "DropletBackupPolicy": "hour plan retention_period_days weekday window_length_hours",
+    "DropletBackups": "droplet_id backups error droplet",
+    "DropletListResponse": "meta droplets links",
+    "DropletNextBackupWindow": "start end",
+    "ForwardLinks": "last next",
+    "GPUInfo": "count model vram",
+    "GPUInfoVram": "amount unit",
+    "MetaProperties": "total",
+    "PageLinks": "pages",
+    "Pages": "first prev last next",
+    "Policies": "backup_enabled backup_policy droplet_id next_backup_window",
+    "Policy": "backup_enabled backup_policy droplet_id next_backup_window",
+    "Region": "slug name",
+    "SupportedPolicy": "name possible_days possible_window_starts retention_period_days "
+    "window_length_hours",
+}
+
+
+def test_new_fields_go_last() -> None:
+    """The order of the fields stays: positions are what users give, and what a pickle holds."""
+    assert {name: fields_of(getattr(types, name)) for name in types.__all__} == FIELDS
+
+
+def fields_of(cls: Any) -> str:
+    """Give the names of the fields of a class."""
+    return " ".join(field.name for field in attrs.fields(cls))
+
+
+def test_response_classes_are_written_as_plain_fields() -> None:
+    """A class that is made a struct has nothing that would be lost by it: only fields."""
+    sources = [path.read_text("utf-8") for path in Path(types.__path__[0]).rglob("*.py")]
+    statements = [node for source in sources for node in ast.parse(source).body]
+    written = [node for node in statements if isinstance(node, ast.ClassDef)]
+    structs = [node for node in written if "response" in map(ast.unparse, node.decorator_list)]
+    assert "Backup" in {node.name for node in structs}
+    assert [node.name for node in structs if not all(map(is_plain, node.body[1:]))] == []
+
+
+def is_plain(node: ast.stmt) -> bool:
+    """Tell whether this is a field with at most a default."""
+    if not isinstance(node, ast.AnnAssign):
+        return False
+    default = "None" if node.value is None else ast.unparse(node.value)
+    return default in ("None", "attrs.field(factory=list)", "attrs.field(factory=dict)")
+
+
+def test_response_classes_are_known_to_attrs_and_to_inspect() -> None:
+    """What they are made of can be evolved, looked into, and shown as it was written."""
+    assert attrs.evolve(BACKUP, name="c").name == "c"
+    assert attrs.asdict(BACKUP) == BACKUP.to_dict()
+    assert getsource(Backup).startswith(("@response", "class Backup"))
+    if hasattr(attrs, "inspect"):
+        assert attrs.inspect(Backup).is_frozen
+
+
+@pytest.mark.parametrize("change", [setattr, lambda value, name, _: delattr(value, name)])
+def test_response_objects_cannot_be_changed(change: Any) -> None:
+    """A field can be neither set nor deleted, and the error is that of attrs."""
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        change(BACKUP, "name", "c")
+    assert BACKUP.name == "b"
 
 
 def test_to_dict_keeps_every_value() -> None:

@@ -58,6 +58,8 @@ class Model:
 if TYPE_CHECKING:
     from attrs import frozen as response
 else:
+    # What attrs knows its classes by, and `inspect` their source.
+    KEPT = ("__attrs_attrs__", "__attrs_props__", "__doc__", "__firstlineno__")
 
     def response(cls: type[Model]) -> type[Model]:
         """Make a struct of what is written as an attrs class, which attrs takes for one, too."""
@@ -67,11 +69,10 @@ else:
             [(field.name, field.type, *_default(field)) for field in fields],
             bases=(Model, msgspec.Struct),
             module=cls.__module__,
-            namespace={"__doc__": cls.__doc__, "__qualname__": cls.__qualname__},
+            namespace={name: vars(cls)[name] for name in KEPT if name in vars(cls)},
             frozen=True,
             gc=False,  # what was decoded holds no cycles
         )
-        made.__attrs_attrs__ = fields
         made.__setattr__ = made.__delattr__ = _refuse_change
         return made
 
