@@ -486,6 +486,12 @@ def generate(tree: Path, *arguments: str) -> tuple[int, str]:
 
 
 @in_the_tree
+def test_committed_files_are_what_is_generated(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who changes the asynchronous source and forgets to generate is told by the tests, too."""
+    assert (_generate.main(["--check"]), capsys.readouterr().err) == (0, "")
+
+
+@in_the_tree
 def test_command(tmp_path: Path) -> None:
     """``--check`` passes on the committed files and on what is generated, and on nothing else."""
     shutil.copytree(PACKAGE, tmp_path / "gradient_async")
