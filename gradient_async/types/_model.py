@@ -1,8 +1,8 @@
 """What all response classes share.
 
-They are written as attrs classes, which is what type checkers and attrs itself take them for, but
-`response` makes structs of msgspec of them, which it fills in 0.7 of the time: of any other class
-it sets each field by name, and asks for each by name afterwards.
+They are written as attrs classes, and type checkers and attrs itself take them for such. `response`
+turns them into msgspec structs, which msgspec fills in 0.7 of the time: in any other class it sets
+each field by name, and looks each up by name afterwards.
 """
 
 from datetime import datetime
