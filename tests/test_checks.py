@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradient_async._checks import (
+    check_keywords,
     checked_count,
     checked_droplet_id,
     checked_headers,
@@ -29,7 +30,8 @@ def test_droplet_id_is_an_integer(value: Any) -> None:
     with pytest.raises(TypeError, match="droplet_id must be an int, got") as caught:
         checked_droplet_id(value)
     assert repr(value) in str(caught.value)
-    assert ("use int(...)" in str(caught.value)) is isinstance(value, str)
+    remedy = " (use int(...) to convert it)"
+    assert str(caught.value).endswith(remedy if isinstance(value, str) else repr(value))
 
 
 @pytest.mark.parametrize("value", [0, -1, -(2**70)])
@@ -107,6 +109,16 @@ def test_query_of_a_mapping_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="extra_query: filter cannot be a mapping"):
         checked_query("extra_query", {"ok": [1, "b"], "filter": value})
     assert checked_query("extra_query", {"ok": [1, "b"]}) == {"ok": [1, "b"]}
+    with pytest.raises(TypeError, match=r"^extra_query must be a mapping, got list"):
+        checked_query("extra_query", [])  # type: ignore[arg-type]
+
+
+def test_unknown_keywords_are_named() -> None:
+    """All keywords that there are not are in the message, in order; those that there are pass."""
+    allowed = frozenset({"page", "timeout"})
+    check_keywords({"page": 1}, allowed)
+    with pytest.raises(TypeError, match=r"^there is no keyword 'a', 'b'$"):
+        check_keywords({"b": 1, "page": 1, "a": 2}, allowed)
 
 
 BAD_HEADERS: list[tuple[Any, type[Exception], str]] = [
