@@ -55,10 +55,11 @@ class Terms:
     def of(cls, config: Config) -> Terms:
         """Return those of a client."""
         headers = CIMultiDict({"Accept": "application/json", "User-Agent": USER_AGENT})
+        headers["Authorization"] = config.access_token.authorization
         return cls(
             config.access_token,
             config.base_url,
-            _merged_headers(headers, config.default_headers, config.access_token),
+            _merged_headers(headers, config.default_headers),
             config.default_query,
             config.timeout,
             config.max_retries,
@@ -77,7 +78,7 @@ class Terms:
         changes: dict[str, Any] = {}
         if (headers := options.get("extra_headers")) is not None:
             extra = checked_headers("extra_headers", headers)
-            changes["headers"] = _merged_headers(self.headers, extra, self.token)
+            changes["headers"] = _merged_headers(self.headers, extra)
         if "extra_query" in options:
             changes["extra_query"] = checked_query("extra_query", options["extra_query"])
         if "timeout" in options:
@@ -112,14 +113,11 @@ def _paging_query_string(page: object, per_page: object) -> str:
     return query_string({"page": page, "per_page": per_page})
 
 
-def _merged_headers(
-    defaults: CIMultiDict[str], extra: Mapping[str, str], token: AccessToken
-) -> CIMultiDict[str]:
-    """Join headers, later ones winning in any case of their names; the token is always ours."""
+def _merged_headers(defaults: CIMultiDict[str], extra: Mapping[str, str]) -> CIMultiDict[str]:
+    """Join headers, later ones winning in any case of their names."""
     merged = defaults.copy()
     for name, value in extra.items():
         merged[name] = value
-    merged["Authorization"] = token.authorization
     return merged
 
 
