@@ -89,9 +89,9 @@ def canned(total: int, *, tls: bool = False) -> Iterator[Canned]:
         args = (total, opened, theirs, certificate)
         process = context.Process(target=_serve, args=args, daemon=True)
         process.start()
-        address = f"localhost:{ours.recv()}" if tls else f"127.0.0.1:{ours.recv()}"
         try:
-            yield Canned(f"{'https' if tls else 'http'}://{address}", opened)
+            host = "https://localhost" if tls else "http://127.0.0.1"
+            yield Canned(f"{host}:{ours.recv()}", opened)
         finally:
             process.kill()
             process.join()

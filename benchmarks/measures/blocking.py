@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from ..canned import canned
 from ..processes import Sides, in_turn, on_one_cpu, once
 from ..sides import ASYNC_SIDES, GRADIENT_SYNC, OURS, REQUESTS, SYNC_SIDES, THREADS
-from ..tables import Goal, Scale, Table
+from ..tables import Column, Goal, Scale, Table
 from ..timing import CPU, WALL, ask_in_tasks, columns, fitting, timed
 
 AWAITED = "gradient_async, awaited"
@@ -66,18 +66,17 @@ def measure(scale: Scale) -> Iterator[Table]:
         yield _on_one_cpu(scale)
 
 
-def _sides(names: Iterable[str], url: str, scale: Scale) -> Sides:
-    return {AWAITED: (awaited, (url, scale.seconds))} | {
+def _measured(names: Iterable[str], url: str, scale: Scale) -> Sequence[Column]:
+    sides: Sides = {AWAITED: (awaited, (url, scale.seconds))} | {
         BLOCKING if side == OURS else side: (blocking, (side, url, scale.seconds)) for side in names
     }
+    return columns(in_turn(sides, scale, together=TOGETHER), WALL, CPU)
 
 
 def _beside_peers(scale: Scale) -> Table:
     names = QUICK_SIDES if scale.quick else SYNC_SIDES
     with canned(4) as server:
-        wall, cpu = columns(
-            in_turn(_sides(names, server.url, scale), scale, together=TOGETHER), WALL, CPU
-        )
+        wall, cpu = _measured(names, server.url, scale)
         before = server.connections
         once(thousand, OURS, server.url)
         connections = server.connections - before
@@ -109,11 +108,7 @@ def _beside_peers(scale: Scale) -> Table:
 
 def _on_one_cpu(scale: Scale) -> Table:
     with on_one_cpu(), canned(4) as server:
-        wall, cpu = columns(
-            in_turn(_sides((OURS, THREADS), server.url, scale), scale, together=TOGETHER),
-            WALL,
-            CPU,
-        )
+        wall, cpu = _measured((OURS, THREADS), server.url, scale)
     above = round(wall.difference(BLOCKING, AWAITED))
     return Table(
         "One blocking `list`, with client and server on one CPU",
