@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import time
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -30,12 +31,15 @@ URL = "https://api.test/v2/droplets/7/backups"
 HEADER_NAMES = ["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset", "retry-after", "date"]
 
 
-@pytest.mark.parametrize("value", [True, False, 1.0], ids=repr)
+@pytest.mark.parametrize("value", [True, False, "1", 1.0], ids=repr)
 @pytest.mark.parametrize("name", ["page", "per_page"])
 def test_paging_takes_integers(name: str, value: Any) -> None:
     """A page number is an ``int``, and the message says which parameter is not."""
-    with pytest.raises(TypeError, match=f"^{name} must be an int, got {value!r}$"):
-        paging_query(**{"page": None, "per_page": None, name: value})
+    remedy = " (use int(...) to convert it)" if isinstance(value, str) else ""
+    message = f"{name} must be an int, got {value!r}{remedy}"
+    numbers: dict[str, Any] = {"page": None, "per_page": None, name: value}
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        paging_query(**numbers)
 
 
 @pytest.mark.parametrize(

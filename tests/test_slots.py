@@ -37,7 +37,7 @@ def test_places_are_taken_at_once_while_there_are_any() -> None:
 
 
 async def test_a_free_place_is_not_waited_for() -> None:
-    """`take` does not let other tasks run when there is a place."""
+    """`acquire` does not let other tasks run when there is a place."""
     slots = Slots(1)
     taking = slots.acquire()
     with pytest.raises(StopIteration):
