@@ -70,40 +70,56 @@ def ends_run(error: Exception) -> bool:
 
 
 class _Source:
-    """The IDs, one at a time, from whatever kind of iterable they come in."""
+    """The IDs, one at a time, from whatever kind of iterable they come in.
+
+    An error of the IDs is their end, too; the run raises it at its own.
+
+    Attributes:
+        sync: Whether the next ID is given by `next`, and not by `anext`.
+        ended: Whether all were taken.
+        error: What they ended in, or ``None``.
+    """
 
     def __init__(self, ids: DropletIds) -> None:
         self._ids = ids
         self._lock = asyncio.Lock()
+        self.sync: bool = not isinstance(ids, AsyncIterable)
         self._async = aiter(ids) if isinstance(ids, AsyncIterable) else None
         self._sync = iter(()) if isinstance(ids, AsyncIterable) else iter(ids)
         self._collection = ids if isinstance(ids, Collection) else None
         self._taken = 0
-        self.ended = False
+        self.ended: bool = False
         self.error: BaseException | None = None
 
-    async def next(self) -> int | None:
-        """Return the next ID, ``None`` at the end.
-
-        An error of the IDs is their end, too; the run raises it at its own.
-        """
+    def next(self) -> int | None:
+        """Return the next ID, ``None`` at the end."""
         try:
-            if self._async is None:
-                droplet_id = _END if self.ended else next(self._sync, _END)
-            else:
-                async with self._lock:
-                    droplet_id = _END if self.ended else await anext(self._async, _END)
-            if droplet_id is not _END:
-                droplet_id = checked_droplet_id(droplet_id)
-                self._taken += 1
-                self.ended = self._collection is not None and self._taken >= len(self._collection)
-                return droplet_id
-        except asyncio.CancelledError:
-            raise
+            return None if self.ended else self._take(next(self._sync, _END))
         except BaseException as error:
-            self.error = error
-        self.ended = True
-        return None
+            return self._fail(error)
+
+    async def anext(self) -> int | None:
+        """Wait for the next ID, ``None`` at the end."""
+        assert self._async is not None
+        try:
+            async with self._lock:
+                return None if self.ended else self._take(await anext(self._async, _END))
+        except BaseException as error:
+            return self._fail(error)
+
+    def _take(self, droplet_id: int) -> int | None:
+        if droplet_id is _END:
+            self.ended = True
+            return None
+        droplet_id = checked_droplet_id(droplet_id)
+        self._taken += 1
+        self.ended = self._collection is not None and self._taken >= len(self._collection)
+        return droplet_id
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, asyncio.CancelledError):
+            raise error
+        self.error, self.ended = error, True
 
     def rest(self) -> Iterable[int]:
         """Return the IDs that were not handed out, as far as that is known without taking them."""
@@ -213,8 +229,9 @@ class _Run(Generic[R]):
 
     async def _work(self) -> None:
         while True:
-            await self.room.acquire()
-            droplet_id = await self.source.next()
+            if not self.room.acquire_nowait():
+                await self.room.acquire()
+            droplet_id = self.source.next() if self.source.sync else await self.source.anext()
             if droplet_id is None:
                 self.room.release()
                 return

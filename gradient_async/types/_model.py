@@ -6,12 +6,13 @@ each field by name, and looks each up by name afterwards.
 """
 
 from datetime import datetime
+from types import FunctionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, cast
 
 import attrs
 import msgspec
 
-__all__ = ["AwareDatetime", "Model", "response"]
+__all__ = ["AwareDatetime", "Model", "response", "result"]
 
 # `tz=True` sends a time without an offset to the lenient way of decoding, which reads it as UTC.
 AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -56,22 +57,30 @@ class Model:
 
 
 if TYPE_CHECKING:
-    from attrs import frozen as response
+    from attrs import frozen as response, frozen as result
 else:
     # What attrs knows its classes by, and `inspect` their source.
     KEPT = ("__attrs_attrs__", "__attrs_props__", "__doc__", "__firstlineno__")
 
     def response(cls: type[Model]) -> type[Model]:
         """Make a struct of what is written as an attrs class, which attrs takes for one, too."""
+        return _struct(cls, gc=False)  # what was decoded holds no cycles
+
+    def result(cls: type[Model]) -> type[Model]:
+        """Make a `response` of what holds more than was decoded: an error may refer back to it."""
+        return _struct(cls, gc=True)
+
+    def _struct(cls: type[Model], *, gc: bool) -> type[Model]:
+        methods = [name for name, value in vars(cls).items() if isinstance(value, FunctionType)]
         fields = attrs.fields(attrs.frozen(cls, repr=False, eq=False, init=False, slots=False))
         made = msgspec.defstruct(
             cls.__name__,
             [(field.name, field.type, *_default(field)) for field in fields],
             bases=(Model, msgspec.Struct),
             module=cls.__module__,
-            namespace={name: vars(cls)[name] for name in KEPT if name in vars(cls)},
+            namespace={n: vars(cls)[n] for n in (*KEPT, *methods) if n in vars(cls)},
             frozen=True,
-            gc=False,  # what was decoded holds no cycles
+            gc=gc,
         )
         made.__setattr__ = made.__delattr__ = _refuse_change
         return made

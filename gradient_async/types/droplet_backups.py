@@ -7,14 +7,14 @@ from typing import Any
 import attrs
 
 from ..errors import GradientError, error_document
-from ._model import Model
+from ._model import Model, result
 from .droplets import Droplet
 from .gpu_droplets import Backup
 
 __all__ = ["DropletBackups"]
 
 
-@attrs.frozen
+@result
 class DropletBackups(Model):
     """All backups of one Droplet, or why they could not be had.
 
@@ -34,4 +34,4 @@ class DropletBackups(Model):
     droplet: Droplet | None = None
 
     def _values(self) -> dict[str, Any]:
-        return {**super()._values(), "error": error_document(self.error)}
+        return {**Model._values(self), "error": error_document(self.error)}
