@@ -96,7 +96,8 @@ class _Source:
         try:
             return None if self.ended else self._take(next(self._sync, _END))
         except BaseException as error:
-            return self._fail(error)
+            self._fail(error)
+            return None
 
     async def anext(self) -> int | None:
         """Wait for the next ID, ``None`` at the end."""
@@ -105,15 +106,17 @@ class _Source:
             async with self._lock:
                 return None if self.ended else self._take(await anext(self._async, _END))
         except BaseException as error:
-            return self._fail(error)
+            self._fail(error)
+            return None
 
     def _take(self, droplet_id: int) -> int | None:
         if droplet_id is _END:
             self.ended = True
             return None
-        droplet_id = checked_droplet_id(droplet_id)
         self._taken += 1
-        self.ended = self._collection is not None and self._taken >= len(self._collection)
+        if self._collection is None:
+            return checked_droplet_id(droplet_id)
+        self.ended = self._taken == len(self._collection)
         return droplet_id
 
     def _fail(self, error: BaseException) -> None:
@@ -141,32 +144,28 @@ class _Repeats(Generic[R]):
 
     Of a collection it is known which IDs come again. Of an iterator it is not: the newest answers
     are kept.
+
+    Attributes:
+        possible: Whether any ID may come again.
+        answers: The answer for each ID that may.
     """
 
     def __init__(self, ids: DropletIds) -> None:
-        self._expected: Counter[int] | None = None
-        if isinstance(ids, Collection):
-            counts = Counter(iter(ids))  # of a mapping itself it would take the values for counts
-            self._expected = Counter({key: n - 1 for key, n in counts.items() if n > 1})
-        self._answers: OrderedDict[int, R] = OrderedDict()
+        counts = Counter(ids) if isinstance(ids, Collection) else None
+        self._left = counts
+        self.possible: bool = counts is None or len(counts) < counts.total()
+        self.answers: OrderedDict[int, R] = OrderedDict()
 
-    def keep(self, droplet_id: int, answer: R) -> None:
-        if self._expected is None or droplet_id in self._expected:
-            self._answers[droplet_id] = answer
-        if self._expected is None and len(self._answers) > REMEMBERED:
-            self._answers.popitem(last=False)
-
-    def __contains__(self, droplet_id: int) -> bool:
-        return droplet_id in self._answers
-
-    def again(self, droplet_id: int) -> R | None:
-        """Return the answer for an ID that comes again, and forget it after its last time."""
-        answer = self._answers.get(droplet_id)
-        if answer is not None and self._expected is not None:
-            self._expected[droplet_id] -= 1
-            if self._expected[droplet_id] <= 0:
-                del self._answers[droplet_id]
-        return answer
+    def keep(self, droplet_id: int, answer: R, times: int) -> None:
+        """Keep an answer that is given so many times now, unless these were the last."""
+        if self._left is not None:
+            self._left[droplet_id] -= times
+            if not self._left[droplet_id]:
+                self.answers.pop(droplet_id, None)
+                return
+        self.answers[droplet_id] = answer
+        if self._left is None and len(self.answers) > REMEMBERED:
+            self.answers.popitem(last=False)
 
 
 class _Run(Generic[R]):
@@ -208,7 +207,8 @@ class _Run(Generic[R]):
         return self.source.ended and not self.in_work
 
     def missing(self) -> tuple[int, ...]:
-        rest = (droplet_id for droplet_id in self.source.rest() if droplet_id not in self._repeats)
+        answered = self._repeats.answers
+        rest = (droplet_id for droplet_id in self.source.rest() if droplet_id not in answered)
         return tuple(dict.fromkeys([*self.in_work, *rest]))
 
     def expire(self, deadline: float) -> None:
@@ -245,13 +245,13 @@ class _Run(Generic[R]):
         self.in_work[droplet_id] = already + 1
         if already:
             return  # the worker that asks already answers this one, too
-        answer = self._repeats.again(droplet_id)
+        answer = self._repeats.answers.get(droplet_id)
         if answer is None:
             answer = await self._ask(droplet_id)
-            self._repeats.keep(droplet_id, answer)
-            for _ in range(self.in_work[droplet_id] - 1):
-                self._repeats.again(droplet_id)
-        self.ready.extend([answer] * self.in_work.pop(droplet_id))
+        times = self.in_work.pop(droplet_id)
+        if self._repeats.possible:
+            self._repeats.keep(droplet_id, answer, times)
+        self.ready.extend([answer] * times)
         self.tell()
 
     def fail(self, error: BaseException) -> None:
@@ -276,7 +276,8 @@ class FanOut(ResultStream[R]):
     """An asynchronous iterator over one result per Droplet ID, each as soon as it is there.
 
     Args:
-        ids: The Droplet IDs. An iterator is asked for the next one when there is room for it.
+        ids: The Droplet IDs. A collection is taken as it is now; an iterator is asked for the next
+            one when there is room for it.
         ask: Gets the result of one ID. What it raises ends the run, once the results that are there
             have been taken.
         concurrency: The most IDs that are asked about at once.
@@ -294,8 +295,7 @@ class FanOut(ResultStream[R]):
     ) -> None:
         super().__init__()
         if isinstance(ids, Collection):
-            for droplet_id in ids:
-                checked_droplet_id(droplet_id)
+            ids = [checked_droplet_id(droplet_id) for droplet_id in ids]
         self._ids = ids
         self._ask = ask
         self._concurrency = concurrency
@@ -344,8 +344,7 @@ class FanOut(ResultStream[R]):
 
     def _taken(self, count: int) -> None:
         assert self._run is not None
-        for _ in range(count):
-            self._run.room.release()
+        self._run.room.release(count)
 
     async def _fill(self) -> bool:
         run = self._run or self._start()

@@ -39,6 +39,7 @@ PlanName: TypeAlias = Literal["joined", "per_droplet"]
 PlanChoice: TypeAlias = Literal["auto", "joined", "per_droplet"]
 """How `list_fleet` is to ask; with ``"auto"`` by the plan that takes fewer requests."""
 
+AGE: Final = attrgetter("created_at", "id")
 FEW: Final = 2
 """So few Droplets are asked about before it is known whether joining would save a request."""
 
@@ -197,7 +198,7 @@ def joined_backups(
 
 def oldest_first(backups: Iterable[Backup]) -> list[Backup]:
     """Return backups in the order in which they were made, which no listing promises."""
-    return sorted(backups, key=attrgetter("created_at", "id"))
+    return sorted(backups, key=AGE)
 
 
 def policies_pay(empty: Iterable[int], policies: Mapping[int, Policy], requests_left: int) -> bool:

@@ -45,11 +45,11 @@ class Slots:
                     self.release()
             raise
 
-    def release(self) -> None:
-        """Hand a place to whoever has waited longest, or mark it as free."""
-        while self._waiting:
+    def release(self, count: int = 1) -> None:
+        """Hand places to those who have waited longest, and mark what is left as free."""
+        while count and self._waiting:
             given = self._waiting.popleft()
             if not given.done():
                 given.set_result(None)
-                return
-        self.free += 1
+                count -= 1
+        self.free += count

@@ -148,6 +148,19 @@ class TestTaking:
         assert sorted(await reading) == list(range(1, 31))
         assert questions.most == min(concurrency, 30)
 
+    @pytest.mark.parametrize("change", [list[int].clear, lambda ids: ids.extend([4, "5"])])
+    async def test_a_collection_is_taken_as_it_was_given(
+        self, change: Callable[[list[int]], None]
+    ) -> None:
+        """What becomes of it after the call changes nothing, before the run or while it is on."""
+        ids, questions = [1, 2, 3], Questions()
+        results = FanOut(ids, questions.ask, concurrency=1)
+        change(ids)
+        given = [await anext(results)]
+        change(ids)
+        assert (results.total, results.missing) == (3, (2, 3))
+        assert await collect(results, given) == [1, 2, 3] == questions.asked
+
     async def test_results_come_as_they_are_there(self) -> None:
         """An answer is given at once, though an earlier question is still under way."""
         questions = Questions(held=True)
@@ -238,9 +251,9 @@ class TestRepeats:
         results = FanOut([1, *others, 1], questions.ask, concurrency=1)
         assert await anext(results) == 1
         assert results._run is not None
-        assert set(results._run._repeats._answers) == {1}
+        assert set(results._run._repeats.answers) == {1}
         assert await collect(results) == [*others, 1]
-        assert results._run._repeats._answers == {}
+        assert results._run._repeats.answers == {}
         assert questions.asked == [1, *others]
 
 

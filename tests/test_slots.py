@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from async_helpers import settle
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,6 +86,20 @@ async def test_a_place_given_in_the_moment_of_a_cancellation_is_not_lost(others:
         await asyncio.wait(tasks)
         assert tasks[0].cancelled()
         assert (order, slots.free) == ([1] if others else [], 1 - others)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5])
+async def test_several_places_at_once(count: int) -> None:
+    """Each goes to who has waited longest and still waits; those that nobody wants are free."""
+    slots, order = Slots(0), list[int]()
+    tasks = [await waiting(slots, order, number) for number in range(4)]
+    tasks[1].cancel()
+    slots.release(count)
+    await settle()
+    assert (order, slots.free) == ([0, 2, 3][:count], max(0, count - 3))
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 def test_who_is_dropped_while_waiting_leaves_the_queue() -> None:

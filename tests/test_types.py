@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import copy
+import gc
 import json
 import pickle
+import weakref
 from datetime import UTC, datetime, timedelta, timezone
 from importlib import import_module
 from inspect import getsource, signature
@@ -141,18 +143,26 @@ def fields_of(cls: Any) -> str:
     return " ".join(field.name for field in attrs.fields(cls))
 
 
-def test_response_classes_are_written_as_plain_fields() -> None:
-    """A class that is made a struct has nothing that would be lost by it: only fields."""
+def test_response_classes_are_written_as_fields_and_methods() -> None:
+    """A class that is made a struct has nothing that would be lost by it."""
     sources = [path.read_text("utf-8") for path in Path(types.__path__[0]).rglob("*.py")]
     statements = [node for source in sources for node in ast.parse(source).body]
     written = [node for node in statements if isinstance(node, ast.ClassDef)]
-    structs = [node for node in written if "response" in map(ast.unparse, node.decorator_list)]
-    assert "Backup" in {node.name for node in structs}
-    assert [node.name for node in structs if not all(map(is_plain, node.body[1:]))] == []
+    structs = [node for node in written if {"response", "result"} & decorators(node)]
+    assert {"Backup", "DropletBackups"} <= {node.name for node in structs}
+    assert [node.name for node in structs if not all(map(is_kept, node.body[1:]))] == []
 
 
-def is_plain(node: ast.stmt) -> bool:
-    """Tell whether this is a field with at most a default."""
+def decorators(node: ast.ClassDef) -> set[str]:
+    """Give the names of what decorates a class."""
+    return set(map(ast.unparse, node.decorator_list))
+
+
+def is_kept(node: ast.stmt) -> bool:
+    """Tell whether this is a field with at most a default, or a method that needs no ``super``."""
+    if isinstance(node, ast.FunctionDef):
+        names = {name.id for name in ast.walk(node) if isinstance(name, ast.Name)}
+        return not names & {"super", "__class__"}
     if not isinstance(node, ast.AnnAssign):
         return False
     default = "None" if node.value is None else ast.unparse(node.value)
@@ -168,12 +178,15 @@ def test_response_classes_are_known_to_attrs_and_to_inspect() -> None:
         assert attrs.inspect(Backup).is_frozen
 
 
+@pytest.mark.parametrize("value", [BACKUP, DropletBackups(3)], ids=lambda value: type(value))
 @pytest.mark.parametrize("change", [setattr, lambda value, name, _: delattr(value, name)])
-def test_response_objects_cannot_be_changed(change: Any) -> None:
+def test_response_objects_cannot_be_changed(change: Any, value: Any) -> None:
     """A field can be neither set nor deleted, and the error is that of attrs."""
-    with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        change(BACKUP, "name", "c")
-    assert BACKUP.name == "b"
+    before = copy.copy(value)
+    for name in fields_of(type(value)).split():
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            change(value, name, "c")
+    assert value == before
 
 
 def test_to_dict_keeps_every_value() -> None:
@@ -247,6 +260,21 @@ def test_result_of_a_fan_out_has_backups_or_an_error() -> None:
     failed = DropletBackups(3, error=errors.APIConnectionError("broken", droplet_id=3))
     again = pickle.loads(pickle.dumps(failed))
     assert (again.droplet_id, again.backups, str(again.error)) == (3, [], "broken (Droplet 3)")
+
+
+def test_result_whose_error_refers_back_to_it_is_collected() -> None:
+    """The traceback of an error that was raised holds the result that holds the error."""
+
+    def raise_from_a_result() -> weakref.ref[BaseException]:
+        result = DropletBackups(3, error=errors.APIConnectionError("broken"))
+        assert result.error is not None
+        with pytest.raises(errors.APIConnectionError):
+            raise result.error
+        return weakref.ref(result.error)
+
+    error = raise_from_a_result()
+    gc.collect()
+    assert error() is None
 
 
 @pytest.mark.parametrize("value", [LISTING, DropletBackups(3)])

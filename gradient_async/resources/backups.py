@@ -265,9 +265,10 @@ class AsyncBackupsResource(AsyncAPIResource):
         the pace that the token's rate limit allows.
 
         Args:
-            droplet_ids: Any iterable or asynchronous iterable of Droplet IDs. It is consumed as
-                there is room, so it may be without end. An ID that comes again is asked about once
-                and answered each time; of an iterator the newest 1,024 answers are remembered.
+            droplet_ids: Any iterable or asynchronous iterable of Droplet IDs. A collection is taken
+                as it is at the call; an iterator is consumed as there is room, so it may be without
+                end. An ID that comes again is asked about once and answered each time; of an
+                iterator the newest 1,024 answers are remembered.
             concurrency: The most Droplets that are asked about at once; 50 by default. At most 100
                 requests are under way on one loop, or as many as a session of your own allows.
             deadline: Seconds for the whole run, ``None`` for as long as it takes.

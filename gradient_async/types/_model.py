@@ -57,7 +57,8 @@ class Model:
 
 
 if TYPE_CHECKING:
-    from attrs import frozen as response, frozen as result
+    from attrs import frozen as response
+    from attrs import frozen as result
 else:
     # What attrs knows its classes by, and `inspect` their source.
     KEPT = ("__attrs_attrs__", "__attrs_props__", "__doc__", "__firstlineno__")

@@ -34,4 +34,4 @@ class DropletBackups(Model):
     droplet: Droplet | None = None
 
     def _values(self) -> dict[str, Any]:
-        return {**Model._values(self), "error": error_document(self.error)}
+        return {**attrs.asdict(self), "error": error_document(self.error)}
