@@ -30,7 +30,7 @@ __all__ = ["DEFAULT_CONCURRENCY", "DropletIds", "FanOut", "IdSource", "ends_run"
 R = TypeVar("R")
 
 DropletIds: TypeAlias = Iterable[int] | AsyncIterable[int]
-"""The Droplets that `list_many` asks about, of which more may become known while it runs."""
+"""The Droplets that `list_many` asks about. Of an iterator more may become known while it runs."""
 
 
 class IdSource(AsyncIterator[int], ABC):
@@ -72,21 +72,21 @@ def ends_run(error: Exception) -> bool:
 class _Source:
     """The IDs, one at a time, from whatever kind of iterable they come in.
 
-    An error of the IDs is their end, too; the run raises it at its own.
+    When the iterable raises, its IDs end there. The run raises the error once they are answered.
 
     Attributes:
-        sync: Whether the next ID is given by `next`, and not by `anext`.
+        is_async: Whether the next ID is given by `anext`, and not by `next`.
         ended: Whether all were taken.
-        error: What they ended in, or ``None``.
+        error: What the iterable raised, or ``None``.
     """
 
     def __init__(self, ids: DropletIds) -> None:
         self._ids = ids
         self._lock = asyncio.Lock()
-        self.sync: bool = not isinstance(ids, AsyncIterable)
+        self.is_async: bool = isinstance(ids, AsyncIterable)
         self._async = aiter(ids) if isinstance(ids, AsyncIterable) else None
         self._sync = iter(()) if isinstance(ids, AsyncIterable) else iter(ids)
-        self._collection = ids if isinstance(ids, Collection) else None
+        self._known = ids if isinstance(ids, list) else None
         self._taken = 0
         self.ended: bool = False
         self.error: BaseException | None = None
@@ -96,7 +96,7 @@ class _Source:
         try:
             return None if self.ended else self._take(next(self._sync, _END))
         except BaseException as error:
-            self._fail(error)
+            self._end(error)
             return None
 
     async def anext(self) -> int | None:
@@ -106,7 +106,7 @@ class _Source:
             async with self._lock:
                 return None if self.ended else self._take(await anext(self._async, _END))
         except BaseException as error:
-            self._fail(error)
+            self._end(error)
             return None
 
     def _take(self, droplet_id: int) -> int | None:
@@ -114,12 +114,12 @@ class _Source:
             self.ended = True
             return None
         self._taken += 1
-        if self._collection is None:
+        if self._known is None:
             return checked_droplet_id(droplet_id)
-        self.ended = self._taken == len(self._collection)
+        self.ended = self._taken == len(self._known)
         return droplet_id
 
-    def _fail(self, error: BaseException) -> None:
+    def _end(self, error: BaseException) -> None:
         if isinstance(error, asyncio.CancelledError):
             raise error
         self.error, self.ended = error, True
@@ -136,36 +136,44 @@ class _Source:
 def _untaken(ids: DropletIds, taken: int) -> Iterable[int]:
     if isinstance(ids, IdSource):
         return ids.rest()
-    return islice(ids, taken, None) if isinstance(ids, Collection) else ()
+    return islice(ids, taken, None) if isinstance(ids, list) else ()
 
 
 class _Repeats(Generic[R]):
     """The answers that are kept because their Droplet is, or may be, asked about again.
 
-    Of a collection it is known which IDs come again. Of an iterator it is not: the newest answers
-    are kept.
+    Of a list it is known which IDs come again. Of an iterator it is not: the newest answers are
+    kept.
 
     Attributes:
         possible: Whether any ID may come again.
-        answers: The answer for each ID that may.
+        answers: The answers that are kept, by ID.
     """
 
     def __init__(self, ids: DropletIds) -> None:
-        counts = Counter(ids) if isinstance(ids, Collection) else None
-        self._left = counts
-        self.possible: bool = counts is None or len(counts) < counts.total()
+        self._left: Counter[int] | None = None
+        if isinstance(ids, list):
+            self._left = Counter({key: n for key, n in Counter(ids).items() if n > 1})
+        self.possible: bool = self._left is None or bool(self._left)
         self.answers: OrderedDict[int, R] = OrderedDict()
 
     def keep(self, droplet_id: int, answer: R, times: int) -> None:
         """Keep an answer that is given so many times now, unless these were the last."""
-        if self._left is not None:
-            self._left[droplet_id] -= times
-            if not self._left[droplet_id]:
-                self.answers.pop(droplet_id, None)
-                return
+        if not self._comes_again(droplet_id, times):
+            self.answers.pop(droplet_id, None)
+            return
         self.answers[droplet_id] = answer
         if self._left is None and len(self.answers) > REMEMBERED:
             self.answers.popitem(last=False)
+
+    def _comes_again(self, droplet_id: int, times: int) -> bool:
+        if self._left is None:
+            return True
+        self._left[droplet_id] -= times
+        if self._left[droplet_id] > 0:
+            return True
+        del self._left[droplet_id]
+        return False
 
 
 class _Run(Generic[R]):
@@ -231,7 +239,7 @@ class _Run(Generic[R]):
         while True:
             if not self.room.acquire_nowait():
                 await self.room.acquire()
-            droplet_id = self.source.next() if self.source.sync else await self.source.anext()
+            droplet_id = await self.source.anext() if self.source.is_async else self.source.next()
             if droplet_id is None:
                 self.room.release()
                 return
@@ -294,9 +302,7 @@ class FanOut(ResultStream[R]):
         deadline: float | None = None,
     ) -> None:
         super().__init__()
-        if isinstance(ids, Collection):
-            ids = [checked_droplet_id(droplet_id) for droplet_id in ids]
-        self._ids = ids
+        self._ids = list(map(checked_droplet_id, ids)) if isinstance(ids, Collection) else ids
         self._ask = ask
         self._concurrency = concurrency
         self._deadline = checked_seconds("deadline", deadline)
@@ -323,7 +329,7 @@ class FanOut(ResultStream[R]):
         """
         if isinstance(self._ids, IdSource):
             return self._ids.total
-        return len(self._ids) if isinstance(self._ids, Collection) else None
+        return len(self._ids) if isinstance(self._ids, list) else None
 
     def _leave(self) -> Iterable[asyncio.Task[Any]]:
         if self._alarm is not None:

@@ -254,6 +254,7 @@ class TestRepeats:
         assert set(results._run._repeats.answers) == {1}
         assert await collect(results) == [*others, 1]
         assert results._run._repeats.answers == {}
+        assert results._run._repeats._left == {}
         assert questions.asked == [1, *others]
 
 

@@ -2,7 +2,8 @@
 
 They are written as attrs classes, and type checkers and attrs itself take them for such. `response`
 turns them into msgspec structs, which msgspec fills in 0.7 of the time: in any other class it sets
-each field by name, and looks each up by name afterwards.
+each field by name, and looks each up by name afterwards. Made by hand, one takes a fifth of the
+time of a frozen attrs class.
 """
 
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn, cast
 import attrs
 import msgspec
 
-__all__ = ["AwareDatetime", "Model", "response", "result"]
+__all__ = ["AwareDatetime", "Model", "response", "tracked_response"]
 
 # `tz=True` sends a time without an offset to the lenient way of decoding, which reads it as UTC.
 AwareDatetime = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -58,7 +59,7 @@ class Model:
 
 if TYPE_CHECKING:
     from attrs import frozen as response
-    from attrs import frozen as result
+    from attrs import frozen as tracked_response
 else:
     # What attrs knows its classes by, and `inspect` their source.
     KEPT = ("__attrs_attrs__", "__attrs_props__", "__doc__", "__firstlineno__")
@@ -67,11 +68,12 @@ else:
         """Make a struct of what is written as an attrs class, which attrs takes for one, too."""
         return _struct(cls, gc=False)  # what was decoded holds no cycles
 
-    def result(cls: type[Model]) -> type[Model]:
-        """Make a `response` of what holds more than was decoded: an error may refer back to it."""
+    def tracked_response(cls: type[Model]) -> type[Model]:
+        """Make a `response` that the garbage collector tracks: an error in it may refer back."""
         return _struct(cls, gc=True)
 
     def _struct(cls: type[Model], *, gc: bool) -> type[Model]:
+        # To `super()`, which its methods can therefore not use, the class is the one given here.
         methods = [name for name, value in vars(cls).items() if isinstance(value, FunctionType)]
         fields = attrs.fields(attrs.frozen(cls, repr=False, eq=False, init=False, slots=False))
         made = msgspec.defstruct(
@@ -82,6 +84,7 @@ else:
             namespace={n: vars(cls)[n] for n in (*KEPT, *methods) if n in vars(cls)},
             frozen=True,
             gc=gc,
+            weakref=gc,
         )
         made.__setattr__ = made.__delattr__ = _refuse_change
         return made

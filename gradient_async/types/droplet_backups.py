@@ -7,14 +7,14 @@ from typing import Any
 import attrs
 
 from ..errors import GradientError, error_document
-from ._model import Model, result
+from ._model import Model, tracked_response
 from .droplets import Droplet
 from .gpu_droplets import Backup
 
 __all__ = ["DropletBackups"]
 
 
-@result
+@tracked_response
 class DropletBackups(Model):
     """All backups of one Droplet, or why they could not be had.
 
