@@ -28,6 +28,7 @@ __all__ = [
     "backups_of",
     "droplets",
     "droplets_endpoint",
+    "first_backups_endpoint",
     "images",
     "policies",
     "policies_endpoint",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 
+FIRST_PAGE: Final = paging_query(1, MAX_PER_PAGE)
 MOST_DIGITS: Final = 20
 """A longer key is not an ID."""
 
@@ -52,6 +54,12 @@ def backups_endpoint(
     droplet_id = checked_droplet_id(droplet_id)
     path = f"/v2/droplets/{droplet_id}/backups"
     return Endpoint(BackupListResponse, path, paging_query(page, per_page), droplet_id)
+
+
+def first_backups_endpoint(droplet_id: int) -> Endpoint[BackupListResponse]:
+    """As `backups_endpoint`, the first page of 200. For a fan-out, which has checked its IDs."""
+    path = f"/v2/droplets/{droplet_id}/backups"
+    return Endpoint(BackupListResponse, path, FIRST_PAGE, droplet_id)
 
 
 def policy_endpoint(droplet_id: int) -> Endpoint[BackupRetrievePolicyResponse]:

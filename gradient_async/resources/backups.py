@@ -10,7 +10,6 @@ from .._checks import checked_count
 from .._fan_out import DEFAULT_CONCURRENCY, DropletIds, FanOut, ends_run
 from .._fleet import FleetPlan, PlanChoice, checked_plan, oldest_first
 from .._fleet_reader import FleetReader
-from .._http import MAX_PER_PAGE
 from .._options import RequestOptions
 from .._paging import DEFAULT_PAGE_CONCURRENCY, Get, Listing
 from .._resource import AsyncAPIResource
@@ -29,6 +28,7 @@ from ._listings import (
     backups_endpoint,
     backups_of,
     droplets,
+    first_backups_endpoint,
     images,
     policies,
     policies_endpoint,
@@ -422,7 +422,7 @@ class AsyncBackupsResource(AsyncAPIResource):
 async def _ask(get: Get, droplet_id: int) -> DropletBackups:
     """Get all backups of a Droplet; an error that concerns only it is its result."""
     try:
-        answer: BackupListResponse = await get(backups_endpoint(droplet_id, 1, MAX_PER_PAGE))
+        answer: BackupListResponse = await get(first_backups_endpoint(droplet_id))
         if len({backup.id for backup in answer.backups}) == answer.meta.total:
             return DropletBackups(droplet_id, oldest_first(answer.backups))
         pages = backups_of(get, droplet_id)
