@@ -83,8 +83,8 @@ class _Source:
     def __init__(self, ids: DropletIds) -> None:
         self._ids = ids
         self._lock = asyncio.Lock()
-        self.is_async: bool = isinstance(ids, AsyncIterable)
         self._async = aiter(ids) if isinstance(ids, AsyncIterable) else None
+        self.is_async: bool = self._async is not None
         self._sync = iter(()) if isinstance(ids, AsyncIterable) else iter(ids)
         self._known = ids if isinstance(ids, list) else None
         self._taken = 0
@@ -237,8 +237,7 @@ class _Run(Generic[R]):
 
     async def _work(self) -> None:
         while True:
-            if not self.room.acquire_nowait():
-                await self.room.acquire()
+            await self.room.acquire()
             droplet_id = await self.source.anext() if self.source.is_async else self.source.next()
             if droplet_id is None:
                 self.room.release()
@@ -302,6 +301,7 @@ class FanOut(ResultStream[R]):
         deadline: float | None = None,
     ) -> None:
         super().__init__()
+        # To all that is given them a list is a collection, whose IDs are checked.
         self._ids = list(map(checked_droplet_id, ids)) if isinstance(ids, Collection) else ids
         self._ask = ask
         self._concurrency = concurrency

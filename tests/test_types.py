@@ -265,16 +265,16 @@ def test_result_of_a_fan_out_has_backups_or_an_error() -> None:
 def test_result_whose_error_refers_back_to_it_is_collected() -> None:
     """The traceback of an error that was raised holds the result that holds the error."""
 
-    def raise_from_a_result() -> weakref.ref[BaseException]:
+    def raise_from_a_result() -> tuple[weakref.ref[Any], weakref.ref[Any]]:
         result = DropletBackups(3, error=errors.APIConnectionError("broken"))
         assert result.error is not None
         with pytest.raises(errors.APIConnectionError):
             raise result.error
-        return weakref.ref(result.error)
+        return weakref.ref(result.error), weakref.ref(result)
 
-    error = raise_from_a_result()
+    error, result = raise_from_a_result()
     gc.collect()
-    assert error() is None
+    assert (error(), result()) == (None, None)
 
 
 @pytest.mark.parametrize("value", [LISTING, DropletBackups(3)])

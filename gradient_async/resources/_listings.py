@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from operator import attrgetter, itemgetter
 from typing import Final, Literal, TypeAlias, TypeVar
 
@@ -23,12 +23,13 @@ from ..types import (
 from ..types._images import Image, ImageListResponse
 
 __all__ = [
+    "FIRST_PAGE",
     "DropletType",
     "backups_endpoint",
     "backups_of",
+    "checked_backups_endpoint",
     "droplets",
     "droplets_endpoint",
-    "first_backups_endpoint",
     "images",
     "policies",
     "policies_endpoint",
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 
-FIRST_PAGE: Final = paging_query(1, MAX_PER_PAGE)
+FIRST_PAGE: Final[Mapping[str, object]] = paging_query(1, MAX_PER_PAGE)
 MOST_DIGITS: Final = 20
 """A longer key is not an ID."""
 
@@ -51,15 +52,14 @@ def backups_endpoint(
     droplet_id: int, page: int | None, per_page: int | None
 ) -> Endpoint[BackupListResponse]:
     """``GET /v2/droplets/{droplet_id}/backups``."""
-    droplet_id = checked_droplet_id(droplet_id)
-    path = f"/v2/droplets/{droplet_id}/backups"
-    return Endpoint(BackupListResponse, path, paging_query(page, per_page), droplet_id)
+    return checked_backups_endpoint(checked_droplet_id(droplet_id), paging_query(page, per_page))
 
 
-def first_backups_endpoint(droplet_id: int) -> Endpoint[BackupListResponse]:
-    """As `backups_endpoint`, the first page of 200. For a fan-out, which has checked its IDs."""
-    path = f"/v2/droplets/{droplet_id}/backups"
-    return Endpoint(BackupListResponse, path, FIRST_PAGE, droplet_id)
+def checked_backups_endpoint(
+    droplet_id: int, query: Mapping[str, object]
+) -> Endpoint[BackupListResponse]:
+    """As `backups_endpoint`, of what has been checked: a fan-out has done so with its IDs."""
+    return Endpoint(BackupListResponse, f"/v2/droplets/{droplet_id}/backups", query, droplet_id)
 
 
 def policy_endpoint(droplet_id: int) -> Endpoint[BackupRetrievePolicyResponse]:

@@ -24,11 +24,12 @@ from ..types import (
     Policy,
 )
 from ._listings import (
+    FIRST_PAGE,
     DropletType,
     backups_endpoint,
     backups_of,
+    checked_backups_endpoint,
     droplets,
-    first_backups_endpoint,
     images,
     policies,
     policies_endpoint,
@@ -422,7 +423,7 @@ class AsyncBackupsResource(AsyncAPIResource):
 async def _ask(get: Get, droplet_id: int) -> DropletBackups:
     """Get all backups of a Droplet; an error that concerns only it is its result."""
     try:
-        answer: BackupListResponse = await get(first_backups_endpoint(droplet_id))
+        answer: BackupListResponse = await get(checked_backups_endpoint(droplet_id, FIRST_PAGE))
         if len({backup.id for backup in answer.backups}) == answer.meta.total:
             return DropletBackups(droplet_id, oldest_first(answer.backups))
         pages = backups_of(get, droplet_id)

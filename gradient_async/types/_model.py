@@ -69,7 +69,10 @@ else:
         return _struct(cls, gc=False)  # what was decoded holds no cycles
 
     def tracked_response(cls: type[Model]) -> type[Model]:
-        """Make a `response` that the garbage collector tracks: an error in it may refer back."""
+        """Make a `response` for the garbage collector to track: an error in it may refer back.
+
+        To one that it tracks there can be weak references, too.
+        """
         return _struct(cls, gc=True)
 
     def _struct(cls: type[Model], *, gc: bool) -> type[Model]:
