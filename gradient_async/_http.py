@@ -13,6 +13,7 @@ from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import attrs
+import msgspec
 
 from . import errors
 from ._checks import checked_count
@@ -38,13 +39,12 @@ MAX_PER_PAGE: Final = 200
 """The most items that the API puts on one page."""
 
 
-@attrs.define  # not frozen, which takes several times as long to make, and is made per request
-class Endpoint(Generic[T]):
+class Endpoint(msgspec.Struct, Generic[T], frozen=True):
     """A request to make: where, and what the answer is."""
 
     answer: type[T]
     path: str
-    query: Mapping[str, object] = attrs.field(factory=dict)
+    query: Mapping[str, object] = msgspec.field(default_factory=dict)
     droplet_id: int | None = None
 
 
@@ -72,7 +72,7 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._headers!r})"
 
 
-@attrs.define  # not frozen, as `Endpoint`
+@attrs.define  # not frozen, which takes several times as long to make, and is made per request
 class Response:
     """A whole answer. What the server wrote is in no representation: it may have sent the token."""
 

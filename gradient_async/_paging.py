@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Sequence
 from typing import Any, Final, Generic, Protocol, TypeAlias, TypeVar
 
-import attrs
+import msgspec
 
 from ._http import MAX_PER_PAGE, Endpoint
 from ._stream import ResultStream, retrieve
@@ -41,8 +41,7 @@ class Answer(Protocol):
         ...
 
 
-@attrs.define  # not frozen, as `Paged`
-class Page(Generic[T]):
+class Page(msgspec.Struct, Generic[T], frozen=True):
     """One page of a listing.
 
     Attributes:
@@ -215,8 +214,7 @@ def _failed(task: asyncio.Task[Any]) -> bool:
     return task.cancelled() or task.exception() is not None
 
 
-@attrs.define  # not frozen, which takes several times as long to make: there is one per Droplet
-class Paged(Generic[T]):
+class Paged(msgspec.Struct, Generic[T], frozen=True):
     """A listing that can be read by its first page or as a whole.
 
     Attributes:

@@ -17,8 +17,8 @@ import pytest
 SCRIPT = Path(__file__).parent / "scripts" / "count_cost.py"
 
 REQUEST_BOUNDS = {
-    "lines": 262,  # spent: 250
-    "calls": 118,  # spent: 113
+    "lines": 261,  # spent: 249
+    "calls": 118,  # spent: 114
     "tasks": 0,
     "timers": 0,
 }
