@@ -15,7 +15,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar
 
-from ._fan_out import FanOut, IdSource
+from ._fan_out import FanOut, IdSource, room_for
 from ._fork import OfOneProcess
 from ._portal import Portal, detached
 from ._stream import ResultStream
@@ -184,13 +184,19 @@ class Feed(IdSource):
         return list(self._waiting)
 
 
-def fed(droplet_ids: Iterable[int], ahead: int) -> Collection[int] | Feed:
+def fed(droplet_ids: Iterable[int], concurrency: int) -> Collection[int] | Feed:
     """Return IDs in a form that can be read on the loop.
 
     A collection is one. Any other iterable may be a database cursor or the like, so it is asked in
     the calling thread, as there is room.
+
+    Raises:
+        TypeError: See `room_for`.
+        ValueError: See `room_for`.
     """
-    return droplet_ids if isinstance(droplet_ids, Collection) else Feed(iter(droplet_ids), ahead)
+    if isinstance(droplet_ids, Collection):
+        return droplet_ids
+    return Feed(iter(droplet_ids), room_for(concurrency))
 
 
 class BlockingFanOut(BlockingIterator[T]):

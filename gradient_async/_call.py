@@ -76,8 +76,8 @@ class Terms:
         """
         check_keywords(options, RequestOptions.__optional_keys__)
         changes: dict[str, Any] = {}
-        if (headers := options.get("extra_headers")) is not None:
-            extra = checked_headers("extra_headers", headers)
+        if "extra_headers" in options:
+            extra = checked_headers("extra_headers", options["extra_headers"])
             changes["headers"] = _merged_headers(self.headers, extra)
         if "extra_query" in options:
             changes["extra_query"] = checked_query("extra_query", options["extra_query"])

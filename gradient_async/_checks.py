@@ -23,6 +23,7 @@ __all__ = [
     "checked_timeout",
 ]
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
@@ -75,17 +76,17 @@ def checked_seconds(name: str, value: float | None) -> float | None:
     raise ValueError(f"{name} must be at least 0 seconds, None for no bound, got {value!r}")
 
 
-def checked_timeout(value: float | None) -> float | None:
+def checked_timeout(name: str, value: float | None) -> float | None:
     """Return the seconds of a timeout as a ``float``, ``None`` for no bound.
 
     Raises:
         TypeError: It is no number.
         ValueError: It is not more than 0, or not finite.
     """
-    seconds = None if value is None else _seconds("timeout", value)
+    seconds = None if value is None else _seconds(name, value)
     if seconds is None or (seconds > 0 and isfinite(seconds)):
         return seconds
-    raise ValueError(f"timeout must be more than 0 seconds, None for no bound, got {value!r}")
+    raise ValueError(f"{name} must be more than 0 seconds, None for no bound, got {value!r}")
 
 
 def _seconds(name: str, value: float) -> float:
@@ -121,7 +122,7 @@ def check_keywords(given: Mapping[str, object], allowed: frozenset[str]) -> None
         raise TypeError(f"there is no keyword {', '.join(map(repr, sorted(unknown)))}")
 
 
-def checked_mapping(name: str, value: Mapping[str, T] | None) -> Mapping[str, T]:
+def checked_mapping(name: str, value: Mapping[K, T] | None) -> Mapping[K, T]:
     """Return a mapping, an empty one for ``None``.
 
     Raises:

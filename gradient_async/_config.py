@@ -39,7 +39,7 @@ SHORTEST_SECRET: Final = 16
 
 
 class ClientOptions(TypedDict, total=False):
-    """What `AsyncGradient.copy` can change; see `AsyncGradient` for each."""
+    """What `AsyncGradient.copy` can change; it and `AsyncGradient` tell about each."""
 
     access_token: str | None
     base_url: str | None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import AsyncGenerator, Awaitable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, TypeVar
@@ -56,15 +56,20 @@ class LoopConnections:
         """
         return not (self._closed or (self.owned and self.session.closed))
 
-    async def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Await ``work``, and end it with a clear error when the client is closed meanwhile."""
+    async def run(self, work: Coroutine[Any, Any, T], about: Callable[[], dict[str, Any]]) -> T:
+        """Await ``work``, and end it with a clear error when the client is closed meanwhile.
+
+        Args:
+            work: A part of a request.
+            about: Gives what an error says about that request.
+        """
         task = asyncio.current_task(self.deadlines.loop)
         assert task is not None
         if task in self._under_way:  # a middleware of the user's session asks this client
             return await work
         if self._closed:
             work.close()
-            raise APIConnectionError(CLOSED_MEANWHILE)
+            raise APIConnectionError(CLOSED_MEANWHILE, **about())
         before = task.cancelling()
         self._under_way.add(task)
         try:
@@ -72,7 +77,7 @@ class LoopConnections:
         except asyncio.CancelledError:
             # As `asyncio.timeout` does: what `close` cancelled is an error, what others did is not.
             if task not in self._under_way and task.uncancel() <= before:
-                raise APIConnectionError(CLOSED_MEANWHILE) from None
+                raise APIConnectionError(CLOSED_MEANWHILE, **about()) from None
             raise
         finally:
             self._under_way.discard(task)
@@ -230,7 +235,7 @@ class Connections:
 
     def shared(self) -> Connections:
         """Return the same connections for a copy of the client, which cannot close them."""
-        return _BorrowedConnections(self)
+        return _BorrowedConnections(self, closed=self._closed)
 
     def after_fork_in_child(self) -> None:
         """Leave all sessions alone: they are the parent's.
@@ -244,9 +249,9 @@ class Connections:
 class _BorrowedConnections(Connections):
     """The connections of a client as its copy sees them."""
 
-    def __init__(self, owner: Connections) -> None:
+    def __init__(self, owner: Connections, *, closed: bool) -> None:
         self._owner = owner
-        self._closed = False
+        self._closed = closed
 
     @property
     def closed(self) -> bool:
@@ -262,6 +267,10 @@ class _BorrowedConnections(Connections):
 
     async def close(self) -> None:
         self._closed = True
+
+    def shared(self) -> Connections:
+        # Those of the owner: in a chain, each copy would keep all that it comes from.
+        return _BorrowedConnections(self._owner, closed=self._closed)
 
 
 def _make_session(source: SessionSource | None) -> tuple[aiohttp.ClientSession, bool]:

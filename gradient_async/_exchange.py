@@ -105,7 +105,7 @@ class Exchange:
         """
         self._begin()
         try:
-            return await self.here.run(self.receive())
+            return await self.here.run(self.receive(), self._call.about)
         except WIRE_FAILURES as error:
             raise wire_error(error, self._call)  # noqa: B904 - it has its cause
 
@@ -113,7 +113,7 @@ class Exchange:
         """Return the body in pieces, as they arrive; errors as with `read`, but no limit."""
         self._begin()
         try:
-            while piece := await self.here.run(self._piece()):
+            while piece := await self.here.run(self._piece(), self._call.about):
                 yield piece
                 if self.closed:
                     raise RuntimeError("the block of this answer was left while it was read")

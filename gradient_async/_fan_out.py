@@ -21,11 +21,11 @@ from itertools import islice
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from . import errors
-from ._checks import checked_droplet_id, checked_seconds
+from ._checks import checked_count, checked_droplet_id, checked_seconds
 from ._slots import Slots
 from ._stream import ResultStream
 
-__all__ = ["DEFAULT_CONCURRENCY", "DropletIds", "FanOut", "IdSource", "ends_run"]
+__all__ = ["DEFAULT_CONCURRENCY", "DropletIds", "FanOut", "IdSource", "ends_run", "room_for"]
 
 R = TypeVar("R")
 
@@ -54,6 +54,16 @@ DEFAULT_CONCURRENCY: Final = 50
 _END: Final[Any] = object()
 REMEMBERED: Final = 1024
 """How many answers are kept for IDs that an iterator may give again."""
+
+
+def room_for(concurrency: int) -> int:
+    """Return how many IDs may be handed out whose results nobody has taken yet.
+
+    Raises:
+        TypeError: ``concurrency`` is no ``int``.
+        ValueError: ``concurrency`` is less than 1.
+    """
+    return 2 * checked_count("concurrency", concurrency)
 
 
 def ends_run(error: Exception) -> bool:
@@ -197,7 +207,7 @@ class _Run(Generic[R]):
         self.workers: set[asyncio.Task[None]] = set()
         self.in_work: dict[int, int] = {}
         # One place for each ID that was taken and whose answer was not.
-        self.room = Slots(2 * concurrency)
+        self.room = Slots(room_for(concurrency))
         self._ask = ask
         self._concurrency = concurrency
         self._repeats: _Repeats[R] = _Repeats(ids)
@@ -304,7 +314,7 @@ class FanOut(ResultStream[R]):
         # To all that is given them a list is a collection, whose IDs are checked.
         self._ids = list(map(checked_droplet_id, ids)) if isinstance(ids, Collection) else ids
         self._ask = ask
-        self._concurrency = concurrency
+        self._concurrency = checked_count("concurrency", concurrency)
         self._deadline = checked_seconds("deadline", deadline)
         self._run: _Run[R] | None = None
         self._alarm: asyncio.TimerHandle | None = None

@@ -46,6 +46,7 @@ class FleetReader(IdSource):
         droplets: Paged[Droplet],
         images: Paged[Image],
         policies: Paged[tuple[int, Policy]],
+        *,
         ask: Callable[[int], Coroutine[Any, Any, DropletBackups]],
         choice: PlanChoice,
         known_policies: Mapping[int, Policy] | None = None,

@@ -339,7 +339,7 @@ class Twin:
             raise self.source.unsupported(node, "a FanOut without IDs and `concurrency`")
         rest = forwarded(node.args).partition(", ")[2]
         return (
-            f"ids = fed({names[1]}, 2 * concurrency)\n        return BlockingFanOut("
+            f"ids = fed({names[1]}, concurrency)\n        return BlockingFanOut("
             f"self._portal, self._wrapped.{node.name}(ids, {rest}), ids)"
         )
 
@@ -564,7 +564,7 @@ def _async_views(resources: list[Source]) -> str:
 def _client() -> str:
     source = read("client.py")
     imports = [line.replace("from .", "from ..", 1) for line in source.imports()]
-    imports += ["from ..client import AsyncGradient, DEFAULT_RATE_LIMIT, own_attributes"]
+    imports += ["from ..client import AsyncGradient, own_attributes"]
     imports += ["from .gpu_droplets import GPUDropletsResource"]
     (node,) = source.classes()
     body = ClientTwin(source, node).text()

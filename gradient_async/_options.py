@@ -19,6 +19,14 @@ __all__ = [
 ]
 
 
+def _checked_total(seconds: float | None) -> float | None:
+    return checked_timeout("timeout", seconds)
+
+
+def _checked_connect(seconds: float | None) -> float | None:
+    return checked_timeout("connect", seconds)
+
+
 @attrs.frozen
 class Timeout:
     """How long one try of a request may take.
@@ -38,8 +46,8 @@ class Timeout:
         Timeout(total=10.0, connect=2.0)
     """
 
-    total: float | None = attrs.field(default=60.0, converter=checked_timeout)
-    connect: float | None = attrs.field(default=None, kw_only=True, converter=checked_timeout)
+    total: float | None = attrs.field(default=60.0, converter=_checked_total)
+    connect: float | None = attrs.field(default=None, kw_only=True, converter=_checked_connect)
 
     @classmethod
     def of(cls, value: float | Timeout | None) -> Timeout:

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Iterable
 from datetime import datetime
 from math import isfinite
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import attrs
 
 from ._checks import checked_count, checked_seconds
 
-__all__ = ["RateLimit", "RateLimitStatus", "WindowStatus", "ideal_seconds"]
+__all__ = ["DEFAULT_RATE_LIMIT", "RateLimit", "RateLimitStatus", "WindowStatus", "ideal_seconds"]
 
 Windows: TypeAlias = tuple[tuple[int, float], ...]
 
@@ -56,6 +56,9 @@ class RateLimit:
     """
 
     windows: Windows = attrs.field(default=((250, 60.0), (5000, 3600.0)), converter=_as_windows)
+
+
+DEFAULT_RATE_LIMIT: Final = RateLimit()
 
 
 def ideal_seconds(requests: int, rate_limit: RateLimit | None) -> float:

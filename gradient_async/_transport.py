@@ -75,8 +75,8 @@ class Transport(OfOneProcess):
             APIError: See `gradient_async.errors`.
             RuntimeError: The client is closed.
         """
-        here = self.connections.here()
-        return here.run(self._whole_answer(Call(endpoint, terms), here))
+        here, call = self.connections.here(), Call(endpoint, terms)
+        return here.run(self._whole_answer(call, here), call.about)
 
     @asynccontextmanager
     async def stream(self, endpoint: Endpoint[Any], terms: Terms) -> AsyncIterator[Exchange]:
@@ -87,7 +87,7 @@ class Transport(OfOneProcess):
             RuntimeError: The client is closed.
         """
         here, call = self.connections.here(), Call(endpoint, terms)
-        exchange = await here.run(self._answer(call, here))
+        exchange = await here.run(self._answer(call, here), call.about)
         try:
             exchange.take_what_arrived()
             _log(call, exchange.response(b""))

@@ -17,14 +17,12 @@ from ._options import (
     Timeout,
 )
 from ._pacing import Pacer
-from ._rate_limit import RateLimit, RateLimitStatus
+from ._rate_limit import DEFAULT_RATE_LIMIT, RateLimit, RateLimitStatus
 from ._session import SessionSource
 from ._transport import Transport
 from .resources.gpu_droplets import AsyncGPUDropletsResource
 
 __all__ = ["AsyncGradient"]
-
-DEFAULT_RATE_LIMIT = RateLimit()
 
 
 def own_attributes(client: object) -> dict[str, Any]:
@@ -163,7 +161,7 @@ class AsyncGradient:
         """Make a client with some settings changed, on the same connections.
 
         It also shares the rate limit, unless the token or ``rate_limit`` itself is changed. Closing
-        the copy does not close this client; closing this client ends the copy, too.
+        a copy ends that copy alone; closing the client that made the connections ends all copies.
 
         Args:
             **changes: The keywords of `AsyncGradient`, except ``session``.

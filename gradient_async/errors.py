@@ -173,7 +173,8 @@ class APIError(GradientError):
 
     Attributes:
         message: What went wrong, in one line.
-        request: The method and URL, also of a request that was not sent; ``None`` outside a call.
+        request: The method and URL, also of a request that was not sent; ``None`` where it is
+            about no single one.
         body: The decoded JSON of the answer; its text where it is no JSON; ``None`` without one.
         droplet_id: The Droplet that the request was about, if it was about one.
         attempts: How many times the request was sent.

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import gzip
 import pickle
+import sys
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -370,6 +373,31 @@ async def test_closing_the_original_ends_its_copies(client: AnyClient, droplet_i
         assert closed.real.is_closed()
         with pytest.raises(RuntimeError, match="this client is closed"):
             await closed.backups.list(droplet_id)
+
+
+async def test_closing_a_copy_ends_no_copy_of_it(
+    client: AnyClient, simulator: Simulator, droplet_id: int
+) -> None:
+    """Copies of copies are copies of the original; a copy of a closed one is closed."""
+    copy = client.copy()
+    other = copy.copy()
+    await copy.close()
+    assert copy.copy().real.is_closed()
+    assert (await other.backups.list(droplet_id)).backups
+    assert simulator.connections == 1
+
+
+async def test_a_client_may_become_a_copy_of_itself_any_number_of_times(
+    client: AnyClient, droplet_id: int
+) -> None:
+    """A chain of copies works at any length, and keeps none of those between."""
+    copy = client.copy()
+    between = weakref.ref(copy.real)
+    for _ in range(2 * sys.getrecursionlimit()):
+        copy = copy.copy(max_retries=0)
+    gc.collect()
+    assert between() is None
+    assert (await copy.backups.list(droplet_id)).backups
 
 
 async def test_copy_for_another_token_has_its_own_limit(

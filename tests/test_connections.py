@@ -425,6 +425,9 @@ async def test_close_with_calls_under_way(
     for result in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(result, errors.APIConnectionError)
         assert "the client was closed while the request was under way" in str(result)
+        assert (result.droplet_id, result.attempts) == (droplet_id, 1)
+        assert result.request is not None
+        assert result.request.url.endswith(f"/v2/droplets/{droplet_id}/backups")
     await simulator.wait_for(lambda s: s.open_connections == 0)
 
 

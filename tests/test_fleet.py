@@ -305,13 +305,15 @@ class TestOverSockets:
             ({"type": "gpu"}, "type"),
             ({"type": "gpus", "tag_name": "x"}, "tag_name"),
             ({"concurrency": 0}, "concurrency"),
+            ({"policies": [(7, Policy(False))]}, "policies must be a mapping"),
+            ({"policies": {"7": Policy(False)}}, "a key of policies must be an int, got '7'"),
         ],
     )
     async def test_bad_input(
         self, client: AnyClient, simulator: Simulator, options: dict[str, Any], name: str
     ) -> None:
         """What cannot be is refused by its name, before anything is sent."""
-        with pytest.raises(ValueError, match=name):
+        with pytest.raises((TypeError, ValueError), match=name):
             await list_fleet(client, **options)
         assert simulator.received == 0
 

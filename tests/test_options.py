@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from gradient_async import DEFAULT_TIMEOUT, Timeout
+
+PLACES: list[tuple[str, Callable[[Any], Timeout]]] = [
+    ("timeout", Timeout.of),
+    ("timeout", Timeout),
+    ("connect", lambda seconds: Timeout(connect=seconds)),
+]
+"""Each way to give seconds, with the name that the caller knows them by."""
 
 
 def test_timeout_has_defaults() -> None:
@@ -34,8 +42,8 @@ def test_timeout_is_read_from_what_users_give(
 @pytest.mark.parametrize("value", ["5", True, b"1", [1]], ids=repr)
 def test_timeout_is_a_number(value: Any) -> None:
     """A timeout that is no number is refused by name and value, in each of its places."""
-    for make in (Timeout.of, Timeout, lambda seconds: Timeout(connect=seconds)):
-        with pytest.raises(TypeError, match="timeout must be a number of seconds") as caught:
+    for name, make in PLACES:
+        with pytest.raises(TypeError, match=f"^{name} must be a number of seconds") as caught:
             make(value)
         assert repr(value) in str(caught.value)
 
@@ -43,6 +51,6 @@ def test_timeout_is_a_number(value: Any) -> None:
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf")])
 def test_timeout_is_more_than_nothing(value: float) -> None:
     """Zero means "no bound" to some libraries and "at once" to others: say ``None`` instead."""
-    for make in (Timeout.of, Timeout, lambda seconds: Timeout(connect=seconds)):
-        with pytest.raises(ValueError, match="more than 0 seconds, None for no bound"):
+    for name, make in PLACES:
+        with pytest.raises(ValueError, match=f"^{name} must be more than 0 seconds, None for no"):
             make(value)

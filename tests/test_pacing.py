@@ -348,7 +348,8 @@ class TestPacerOnSeveralLoops:
             await settle()
             waiting.set()
             await asyncio.to_thread(ended.wait, 30)
-            assert not task.done() or task.result()
+            if task.done():  # its turn came before the loop ended
+                task.result()
 
         thread = threading.Thread(target=lambda: asyncio.run(leave_waiting()))
         thread.start()
@@ -359,7 +360,8 @@ class TestPacerOnSeveralLoops:
         await asyncio.to_thread(thread.join, 30)
         if pacer._schedule.running:
             pacer.give_back(0.0)
-        assert await mine > 0
+        await mine
+        assert pacer.status().waiting == 0
 
     async def test_a_loop_looks_again_as_long_as_it_has_waiters(self, clock: ManualClock) -> None:
         """Its alarm is set again though those of another loop are first, and not without need."""

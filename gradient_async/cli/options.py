@@ -7,12 +7,15 @@ from collections.abc import Callable, Collection
 from datetime import timedelta
 from functools import wraps
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias, TypeVar, cast
 
 import attrs
 import click
 
 from .problems import Problem
+
+if TYPE_CHECKING:
+    from .. import DropletType, PlanChoice
 
 __all__ = [
     "FINDINGS",
@@ -129,9 +132,9 @@ class Account:
         dry_run: Whether only to tell what the plans would cost.
     """
 
-    type: Literal["gpus", "droplets"] | None = None
+    type: DropletType | None = None
     tag_name: str | None = None
-    plan: Literal["auto", "joined", "per_droplet"] = "auto"
+    plan: PlanChoice = "auto"
     dry_run: bool = False
 
     def arguments(self) -> list[str]:

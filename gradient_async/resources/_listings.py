@@ -25,16 +25,16 @@ from ..types._images import Image, ImageListResponse
 __all__ = [
     "FIRST_PAGE",
     "DropletType",
+    "all_droplets",
+    "all_images",
+    "all_policies",
     "backups_endpoint",
     "backups_of",
-    "checked_backups_endpoint",
-    "droplets",
     "droplets_endpoint",
-    "images",
-    "policies",
     "policies_endpoint",
     "policy_endpoint",
     "supported_policies_endpoint",
+    "unchecked_backups_endpoint",
 ]
 
 
@@ -52,13 +52,13 @@ def backups_endpoint(
     droplet_id: int, page: int | None, per_page: int | None
 ) -> Endpoint[BackupListResponse]:
     """``GET /v2/droplets/{droplet_id}/backups``."""
-    return checked_backups_endpoint(checked_droplet_id(droplet_id), paging_query(page, per_page))
+    return unchecked_backups_endpoint(checked_droplet_id(droplet_id), paging_query(page, per_page))
 
 
-def checked_backups_endpoint(
+def unchecked_backups_endpoint(
     droplet_id: int, query: Mapping[str, object]
 ) -> Endpoint[BackupListResponse]:
-    """As `backups_endpoint`, of what has been checked: a fan-out has done so with its IDs."""
+    """As `backups_endpoint`, of what has been checked before, as a fan-out does with its IDs."""
     return Endpoint(BackupListResponse, f"/v2/droplets/{droplet_id}/backups", query, droplet_id)
 
 
@@ -122,7 +122,7 @@ def backups_of(get: Get, droplet_id: int) -> Paged[Backup]:
     )
 
 
-def policies(get: Get) -> Paged[tuple[int, Policy]]:
+def all_policies(get: Get) -> Paged[tuple[int, Policy]]:
     """Return the policies of all Droplets, with the ID of each."""
     return _paged(
         get,
@@ -132,11 +132,8 @@ def policies(get: Get) -> Paged[tuple[int, Policy]]:
     )
 
 
-def droplets(
-    get: Get,
-    type: DropletType | None,
-    tag_name: str | None,
-    name: str | None,
+def all_droplets(
+    get: Get, *, type: DropletType | None, tag_name: str | None, name: str | None
 ) -> Paged[Droplet]:
     """Return the Droplets of the account.
 
@@ -151,7 +148,7 @@ def droplets(
     )
 
 
-def images(get: Get) -> Paged[Image]:
+def all_images(get: Get) -> Paged[Image]:
     """Return the private images of the account."""
     return _paged(get, images_endpoint, attrgetter("images"), attrgetter("id"))
 

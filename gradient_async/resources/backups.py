@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Unpack
 
-from .._checks import checked_count
+from .._checks import checked_count, checked_mapping
 from .._fan_out import DEFAULT_CONCURRENCY, DropletIds, FanOut, ends_run
 from .._fleet import FleetPlan, PlanChoice, checked_plan, oldest_first
 from .._fleet_reader import FleetReader
@@ -26,15 +26,15 @@ from ..types import (
 from ._listings import (
     FIRST_PAGE,
     DropletType,
+    all_droplets,
+    all_images,
+    all_policies,
     backups_endpoint,
     backups_of,
-    checked_backups_endpoint,
-    droplets,
-    images,
-    policies,
     policies_endpoint,
     policy_endpoint,
     supported_policies_endpoint,
+    unchecked_backups_endpoint,
 )
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class AsyncBackupsResource(AsyncAPIResource):
             >>> policies[3164444].backup_enabled
             True
         """
-        return policies(self._getter(options)).listing(
+        return all_policies(self._getter(options)).listing(
             concurrency=checked_count("concurrency", concurrency)
         )
 
@@ -301,7 +301,7 @@ class AsyncBackupsResource(AsyncAPIResource):
         return FanOut(
             droplet_ids,
             partial(_ask, self._getter(options)),
-            concurrency=checked_count("concurrency", concurrency),
+            concurrency=concurrency,
             deadline=deadline,
         )
 
@@ -333,8 +333,8 @@ class AsyncBackupsResource(AsyncAPIResource):
                 ``"auto"`` decides from the first pages and takes at most two requests more than the
                 plan that it chooses; `plan_fleet` tells which that would be. Where the images
                 cannot be used, each Droplet is asked, whatever the plan.
-            policies: What `iter_policies` gave a moment ago, if it was asked: they are not read
-                again.
+            policies: The policies by Droplet ID, if they were read a moment ago: they are not read
+                again. ``{number: policy async for number, policy in iter_policies()}``
             concurrency: The most Droplets that are asked about at once; 50 by default. At most 100
                 requests are under way on one loop, or as many as a session of your own allows.
             deadline: Seconds for the whole run, ``None`` for as long as it takes.
@@ -353,7 +353,8 @@ class AsyncBackupsResource(AsyncAPIResource):
                 end.
             DeadlineExceededError: The deadline passed; its ``missing`` names the Droplets left that
                 were listed, its ``unlisted`` is the number of the others.
-            TypeError: ``concurrency`` is no ``int``, or ``deadline`` is no number.
+            TypeError: ``concurrency``, or a key of ``policies``, is no ``int``, ``policies`` no
+                mapping, or ``deadline`` no number.
             ValueError: ``concurrency`` is less than 1, ``deadline`` less than 0, ``plan`` unknown,
                 or the filters cannot be combined.
 
@@ -368,7 +369,7 @@ class AsyncBackupsResource(AsyncAPIResource):
         return FanOut(
             reader,
             reader.answer,
-            concurrency=checked_count("concurrency", concurrency),
+            concurrency=concurrency,
             deadline=deadline,
         )
 
@@ -411,19 +412,27 @@ class AsyncBackupsResource(AsyncAPIResource):
     ) -> FleetReader:
         get = self._getter(options)
         return FleetReader(
-            droplets(get, type, tag_name, None),
-            images(get),
-            policies(get),
-            partial(_ask, get),
-            checked_plan(plan),
-            known_policies,
+            all_droplets(get, type=type, tag_name=tag_name, name=None),
+            all_images(get),
+            all_policies(get),
+            ask=partial(_ask, get),
+            choice=checked_plan(plan),
+            known_policies=_checked_policies(known_policies),
         )
+
+
+def _checked_policies(policies: Mapping[int, Policy] | None) -> Mapping[int, Policy] | None:
+    """Return policies that a user gave; those of `list_policies` have text as keys."""
+    for key in checked_mapping("policies", policies):
+        checked_count("a key of policies", key)
+    return policies
 
 
 async def _ask(get: Get, droplet_id: int) -> DropletBackups:
     """Get all backups of a Droplet; an error that concerns only it is its result."""
     try:
-        answer: BackupListResponse = await get(checked_backups_endpoint(droplet_id, FIRST_PAGE))
+        answer: BackupListResponse = await get(unchecked_backups_endpoint(droplet_id, FIRST_PAGE))
+        # Nearly always one page is all; a listing of it would cost a sixth of the request.
         if len({backup.id for backup in answer.backups}) == answer.meta.total:
             return DropletBackups(droplet_id, oldest_first(answer.backups))
         pages = backups_of(get, droplet_id)

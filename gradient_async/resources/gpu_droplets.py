@@ -10,7 +10,7 @@ from .._options import RequestOptions
 from .._paging import DEFAULT_PAGE_CONCURRENCY, Listing
 from .._resource import AsyncAPIResource
 from ..types import Droplet, DropletListResponse
-from ._listings import DropletType, droplets, droplets_endpoint
+from ._listings import DropletType, all_droplets, droplets_endpoint
 from .backups import AsyncBackupsResource
 
 if TYPE_CHECKING:
@@ -117,6 +117,7 @@ class AsyncGPUDropletsResource(AsyncAPIResource):
             >>> [droplet.name async for droplet in client.gpu_droplets.iter_droplets()]
             ['gpu-train-00', 'gpu-train-01']
         """
-        return droplets(self._getter(options), type, tag_name, name).listing(
+        get = self._getter(options)
+        return all_droplets(get, type=type, tag_name=tag_name, name=name).listing(
             concurrency=checked_count("concurrency", concurrency)
         )

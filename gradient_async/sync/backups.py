@@ -289,7 +289,7 @@ class BackupsResource:
             3164444 4 None
             3164445 0 None
         """
-        ids = fed(droplet_ids, 2 * concurrency)
+        ids = fed(droplet_ids, concurrency)
         return BlockingFanOut(
             self._portal,
             self._wrapped.list_many(ids, concurrency=concurrency, deadline=deadline, **options),
@@ -324,8 +324,8 @@ class BackupsResource:
                 ``"auto"`` decides from the first pages and takes at most two requests more than the
                 plan that it chooses; `plan_fleet` tells which that would be. Where the images
                 cannot be used, each Droplet is asked, whatever the plan.
-            policies: What `iter_policies` gave a moment ago, if it was asked: they are not read
-                again.
+            policies: The policies by Droplet ID, if they were read a moment ago: they are not read
+                again. ``{number: policy for number, policy in iter_policies()}``
             concurrency: The most Droplets that are asked about at once; 50 by default. At most 100
                 requests are under way on one loop, or as many as a session of your own allows.
             deadline: Seconds for the whole run, ``None`` for as long as it takes.
@@ -344,7 +344,8 @@ class BackupsResource:
                 end.
             DeadlineExceededError: The deadline passed; its ``missing`` names the Droplets left that
                 were listed, its ``unlisted`` is the number of the others.
-            TypeError: ``concurrency`` is no ``int``, or ``deadline`` is no number.
+            TypeError: ``concurrency``, or a key of ``policies``, is no ``int``, ``policies`` no
+                mapping, or ``deadline`` no number.
             ValueError: ``concurrency`` is less than 1, ``deadline`` less than 0, ``plan`` unknown,
                 or the filters cannot be combined.
 

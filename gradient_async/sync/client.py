@@ -17,9 +17,9 @@ from .._options import (
     Timeout,
 )
 from .._portal import LoopFactory, Portal
-from .._rate_limit import RateLimit, RateLimitStatus
+from .._rate_limit import DEFAULT_RATE_LIMIT, RateLimit, RateLimitStatus
 from .._session import SessionFactory, checked_factory
-from ..client import DEFAULT_RATE_LIMIT, AsyncGradient, own_attributes
+from ..client import AsyncGradient, own_attributes
 from .gpu_droplets import GPUDropletsResource
 
 __all__ = ["Gradient"]
@@ -152,7 +152,7 @@ class Gradient:
         """Make a client with some settings changed, on the same connections.
 
         It also shares the rate limit, unless the token or ``rate_limit`` itself is changed. Closing
-        the copy does not close this client; closing this client ends the copy, too.
+        a copy ends that copy alone; closing the client that made the connections ends all copies.
 
         Args:
             **changes: The keywords of `Gradient`, except ``session`` and ``loop_factory``.

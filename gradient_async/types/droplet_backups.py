@@ -1,7 +1,5 @@
 """What a fan-out over many Droplets gives for each of them."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import attrs

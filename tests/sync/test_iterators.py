@@ -269,6 +269,17 @@ def test_bad_ids(client: Gradient, simulator: Simulator, droplet_id: int, wrong:
         next(results)
 
 
+@pytest.mark.parametrize("kind", [list, iter])
+@pytest.mark.parametrize("wrong", [None, "2", True, 0], ids=repr)
+def test_bad_concurrency(
+    client: Gradient, simulator: Simulator, droplet_id: int, wrong: Any, kind: Callable[[Any], Any]
+) -> None:
+    """A concurrency that cannot be is refused by name, whatever the IDs come from."""
+    with pytest.raises((TypeError, ValueError), match=r"^concurrency must be"):
+        client.gpu_droplets.backups.list_many(kind([droplet_id]), concurrency=wrong)
+    assert simulator.received == 0
+
+
 def test_error_of_one_droplet(client: Gradient, fleet: Fleet) -> None:
     """A Droplet that is not there is a result with its error, and the others are answered."""
     results = list(client.gpu_droplets.backups.list_many([*fleet.droplets, 1]))

@@ -1,7 +1,6 @@
 """The answers of ``client.gpu_droplets``, and what its methods take."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TypedDict
 
 from .backup_list_policies_response import BackupListPoliciesResponse, Policies
 from .backup_list_response import Backup, BackupListResponse
@@ -10,10 +9,6 @@ from .backup_list_supported_policies_response import (
     SupportedPolicy,
 )
 from .backup_retrieve_policy_response import BackupRetrievePolicyResponse, Policy
-
-if TYPE_CHECKING:
-    from .backup_list_params import BackupListParams
-    from .backup_list_policies_params import BackupListPoliciesParams
 
 __all__ = [
     "Backup",
@@ -28,13 +23,20 @@ __all__ = [
     "SupportedPolicy",
 ]
 
-_PARAMETERS: Final = {
-    "BackupListParams": "backup_list_params",
-    "BackupListPoliciesParams": "backup_list_policies_params",
-}
+
+class BackupListParams(TypedDict, total=False):
+    """Which page ``list`` asks for, to be kept in a ``dict`` and passed on with ``**``."""
+
+    page: int
+    """The number of the page, counted from 1."""
+    per_page: int
+    """How many backups a page has, 1 to 200."""
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _PARAMETERS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f".{_PARAMETERS[name]}", __name__), name)
+class BackupListPoliciesParams(TypedDict, total=False):
+    """Which page ``list_policies`` asks for, to be kept in a ``dict`` and passed on with ``**``."""
+
+    page: int
+    """The number of the page, counted from 1."""
+    per_page: int
+    """How many policies a page has, 1 to 200."""

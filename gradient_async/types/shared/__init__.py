@@ -14,6 +14,7 @@ __all__ = [
 ]
 
 
+# Not a `response`, as the next two: `Pages` is both, and a struct can have one base with fields.
 @attrs.frozen(slots=False)
 class ForwardLinks(Model):
     """Links to the pages after this one.
