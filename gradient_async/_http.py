@@ -168,6 +168,16 @@ class RateLimitHeaders:
         return _retry_after(self._headers.get("retry-after"), self._server_now)
 
     @property
+    def refused_by(self) -> errors.LimitKind | None:
+        """Which limit an answer 429 is about. Only that of the short window has ``retry-after``.
+
+        One that names no moment at all is of something else, a proxy say, and about neither.
+        """
+        if self.retry_after is not None:
+            return "burst"
+        return None if self.reset_at is None else "hourly"
+
+    @property
     def _server_now(self) -> float:
         date = _http_date(self._headers.get("date"))
         return self._now if date is None else date
@@ -238,7 +248,7 @@ def _rate_limit_error(
         limit=limits.limit,
         remaining=limits.remaining,
         reset_at=limits.reset_at,
-        kind="hourly" if limits.retry_after is None else "burst",
+        kind=limits.refused_by,
         **_about(response, droplet_id),
     )
 

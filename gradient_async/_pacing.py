@@ -18,8 +18,8 @@ from weakref import WeakKeyDictionary
 from ._fork import tell_after_fork
 from ._http import RateLimitHeaders
 from ._rate_limit import RateLimit, RateLimitStatus
-from ._schedule import SPREAD, LimitKind, Schedule
-from .errors import RateLimitError
+from ._schedule import SPREAD, Schedule
+from .errors import LimitKind, RateLimitError
 
 __all__ = ["Pacer"]
 
@@ -185,7 +185,7 @@ class Pacer:
             self._waiting.remove(waiter)
             waiter.wake(self._too_long(ready_at - now, self._schedule.kind_at(now, 0)))
 
-    def _too_long(self, wait: float, kind: LimitKind) -> RateLimitError:
+    def _too_long(self, wait: float, kind: LimitKind | None) -> RateLimitError:
         newest = self._newest
         return RateLimitError(
             "the rate limit of the token allows no more requests",

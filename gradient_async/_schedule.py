@@ -17,15 +17,14 @@ import random
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from ._http import RateLimitHeaders
 from ._rate_limit import RateLimit, WindowStatus
 from ._retry import backoff
+from .errors import LimitKind
 
-__all__ = ["LONGEST_PAUSE", "LONGEST_SPREAD", "SPREAD", "LimitKind", "Schedule"]
-
-LimitKind: TypeAlias = Literal["burst", "hourly"]
+__all__ = ["LONGEST_PAUSE", "LONGEST_SPREAD", "SPREAD", "Schedule"]
 
 LONGEST_PAUSE: Final = 3600.0
 """The API counts no request for longer than an hour, so no pause needs to be longer."""
@@ -153,7 +152,7 @@ class Schedule:
         self._refusals = 0
         self._guessed = False
         self._probe_sent_at: float | None = None  # it goes first, to find out
-        self._refusal_kind: LimitKind = "burst"
+        self._refused_by: LimitKind | None = None
 
     def start(self, now: float) -> bool:
         """Take a place in every window, if the gate is open and each of them has one."""
@@ -174,11 +173,11 @@ class Schedule:
             times.append(now + ANSWER_SECONDS)
         return max(now, self.opens_at, *times)
 
-    def kind_at(self, now: float, ahead: int) -> LimitKind:
+    def kind_at(self, now: float, ahead: int) -> LimitKind | None:
         """Tell which limit it is that such a request would wait for."""
         times = [window.room_at(now, self.running, ahead) for window in self.windows]
         if not times or self.opens_at >= max(times):
-            return self._refusal_kind
+            return self._refused_by
         return "burst" if times[0] >= max(times) else "hourly"
 
     def give_back(self, sent_at: float) -> None:
@@ -251,16 +250,13 @@ class Schedule:
 
     def _close(self, opens_at: float, limits: RateLimitHeaders) -> None:
         self.opens_at = opens_at
-        self._refusal_kind = "hourly" if limits.retry_after is None else "burst"
+        self._refused_by = limits.refused_by
 
     def _refusing_window(self, limits: RateLimitHeaders) -> _Window | None:
-        """Return the window that a 429 is about: only the short one's has ``retry-after``.
-
-        One that names no moment at all is of something else, a proxy say, and about neither.
-        """
-        if not self.windows or (limits.retry_after is None and limits.reset_at is None):
+        """Return the window that a 429 is about, if it is about one."""
+        if not self.windows or limits.refused_by is None:
             return None
-        return self.windows[-1 if limits.retry_after is None else 0]
+        return self.windows[0 if limits.refused_by == "burst" else -1]
 
     def _pause(self, now: float, limits: RateLimitHeaders) -> float | None:
         """Return the seconds that an answer 429 asks for, ``None`` where nothing tells.

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeAlias, TypeVar
 
 __all__ = [
     "APIConnectionError",
@@ -63,6 +63,10 @@ def _restore(cls: type[_E], args: tuple[Any, ...], state: dict[str, Any]) -> _E:
     error.args = args  # a TimeoutError, as an OSError, does not take them from `__new__`
     error.__dict__.update(state)
     return error
+
+
+LimitKind: TypeAlias = Literal["burst", "hourly"]
+"""Which of the token's limits: that of the minute, or that of the hour."""
 
 
 class GradientError(Exception):
@@ -357,7 +361,8 @@ class RateLimitError(APIStatusError):
         limit: The number of requests that the API names as the limit, if it names one.
         remaining: The number of requests that it says are left.
         reset_at: When the oldest counted request expires.
-        kind: ``"burst"`` for the limit per minute, ``"hourly"`` for the one per hour.
+        kind: ``"burst"`` for the limit per minute, ``"hourly"`` for the one per hour, ``None``
+            where nothing tells, as in an answer of a proxy.
     """
 
     status_code = 429
@@ -371,7 +376,7 @@ class RateLimitError(APIStatusError):
         limit: int | None = None,
         remaining: int | None = None,
         reset_at: datetime | None = None,
-        kind: Literal["burst", "hourly"] = "burst",
+        kind: LimitKind | None = None,
         **about: Any,
     ) -> None:
         """Keep what the answer's headers say; the rest is as for `APIStatusError`."""
@@ -380,7 +385,7 @@ class RateLimitError(APIStatusError):
         self.limit = limit
         self.remaining = remaining
         self.reset_at = reset_at
-        self.kind = kind
+        self.kind: LimitKind | None = kind
 
     def _advice(self) -> str:
         if self.retry_after is None:

@@ -223,6 +223,13 @@ def test_rate_limit_error_of_the_hour() -> None:
     assert (error.retry_after, error.kind) == (600.0, "hourly")
 
 
+def test_rate_limit_error_of_something_else() -> None:
+    """A 429 that names no moment, as a proxy's, is about neither limit."""
+    error = error_for(429, b"slow down")
+    assert isinstance(error, errors.RateLimitError)
+    assert (error.retry_after, error.kind) == (None, None)
+
+
 def test_rate_limit_error_with_a_reset_in_the_past() -> None:
     """A reset that lies in the past tells nothing about how long to wait."""
     error = error_for(429, ratelimit_reset="900")

@@ -357,11 +357,11 @@ class TestScheduleRefused:
         assert schedule.start(schedule.ready_at(1.0))
 
     def test_without_windows_a_reset_within_the_second_pauses(self) -> None:
-        """However soon the reset is: nothing is sent before it, and everything after."""
+        """However soon it is, it is waited for; of which limit it is, the answer does not say."""
         schedule, reset = schedule_of(), int(EPOCH) + 1
         assert schedule.start(0.0)
         schedule.finish(0.5, 0.0, headers(reset - 0.25, remaining=0, reset=reset))
-        assert (schedule.ready_at(0.5), schedule.kind_at(0.5, 0)) == (0.75, "burst")
+        assert (schedule.ready_at(0.5), schedule.kind_at(0.5, 0)) == (0.75, None)
 
     @pytest.mark.parametrize("said", [{}, {"reset": int(EPOCH)}, {"reset": int(EPOCH) - 9}])
     def test_without_windows_no_pause_without_a_reset_to_come(
