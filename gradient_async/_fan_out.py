@@ -22,10 +22,11 @@ from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from . import errors
 from ._checks import checked_count, checked_droplet_id, checked_seconds
+from ._options import DEFAULT_CONCURRENCY
 from ._slots import Slots
 from ._stream import ResultStream
 
-__all__ = ["DEFAULT_CONCURRENCY", "DropletIds", "FanOut", "IdSource", "ends_run", "room_for"]
+__all__ = ["DropletIds", "FanOut", "IdSource", "ends_run", "room_for"]
 
 R = TypeVar("R")
 
@@ -50,7 +51,6 @@ class IdSource(AsyncIterator[int], ABC):
         """End what is being read."""
 
 
-DEFAULT_CONCURRENCY: Final = 50
 _END: Final[Any] = object()
 REMEMBERED: Final = 1024
 """How many answers are kept for IDs that an iterator may give again."""

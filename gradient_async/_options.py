@@ -10,6 +10,7 @@ import attrs
 from ._checks import checked_timeout
 
 __all__ = [
+    "DEFAULT_CONCURRENCY",
     "DEFAULT_MAX_RATE_LIMIT_WAIT",
     "DEFAULT_MAX_RESPONSE_BYTES",
     "DEFAULT_MAX_RETRIES",
@@ -59,6 +60,7 @@ class Timeout:
 
 DEFAULT_TIMEOUT: Final = Timeout(60.0, connect=5.0)
 DEFAULT_MAX_RETRIES: Final = 2
+DEFAULT_CONCURRENCY: Final = 50
 DEFAULT_MAX_RATE_LIMIT_WAIT: Final = 60.0
 DEFAULT_MAX_RESPONSE_BYTES: Final = 32 * 1024 * 1024
 

@@ -2,42 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from ..errors import DeadlineExceededError
 from ..types import DropletBackups, Policy
 from .findings import FleetAudit
 from .judge import Rules
 
-if TYPE_CHECKING:
-    from .. import DropletType, PlanChoice
-
-__all__ = ["Evidence", "asked_for"]
-
-
-def asked_for(
-    backups: Any,
-    named: Sequence[int] | None,
-    type: DropletType | None,
-    tag_name: str | None,
-    plan: PlanChoice,
-    policies: Mapping[int, Policy],
-    concurrency: int | None,
-    deadline: float | None,
-) -> Any:
-    """Return the results of the Droplets that are to be judged, of either client.
-
-    Made before the policies are read, as it checks the rest; they are there once it begins.
-    """
-    options = {"deadline": deadline} | ({} if concurrency is None else {"concurrency": concurrency})
-    if named is None:
-        return backups.list_fleet(
-            type=type, tag_name=tag_name, plan=plan, policies=policies, **options
-        )
-    if (type, tag_name, plan) != (None, None, "auto"):
-        raise ValueError("type, tag_name and plan are for a whole account: give no droplet_ids")
-    return backups.list_many(named, **options)
+__all__ = ["Evidence"]
 
 
 class _Results(Protocol):

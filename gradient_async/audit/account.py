@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from .._options import DEFAULT_CONCURRENCY
 from ..errors import DeadlineExceededError, NotFoundError
 from ..types import DropletBackups, Policy
-from ._evidence import Evidence, asked_for
+from ._evidence import Evidence
 from .findings import FleetAudit
 from .judge import Rules
 from .plans import DEFAULT_GRACE
@@ -17,7 +18,7 @@ from .plans import DEFAULT_GRACE
 if TYPE_CHECKING:
     from .. import AsyncGradient, DropletType, FanOut, PlanChoice
 
-__all__ = ["audit_account", "policies_of"]
+__all__ = ["audit_account", "policies_of", "results_of"]
 
 MOST_ASKED_SINGLY: Final = 2
 """So few Droplets are asked about one by one: the listing may take any number of requests."""
@@ -33,7 +34,7 @@ async def audit_account(
     now: datetime | None = None,
     max_age: timedelta | None = None,
     grace: timedelta = DEFAULT_GRACE,
-    concurrency: int | None = None,
+    concurrency: int = DEFAULT_CONCURRENCY,
     deadline: float | None = None,
     on_start: Callable[[int], None] | None = None,
     on_result: Callable[[DropletBackups], None] | None = None,
@@ -53,7 +54,7 @@ async def audit_account(
         now: The moment to judge at; that of the call by default, however long the requests take.
         max_age: As for `audit_droplet`.
         grace: As for `audit_droplet`.
-        concurrency: The most Droplets that are asked about at once; the default is `list_fleet`'s.
+        concurrency: The most Droplets that are asked about at once; 50 by default.
         deadline: Seconds for the backups of all Droplets. Those that are left when it passes are
             an ``error`` each, and the rest is judged. The policies are read before, and each of
             their requests waits for the rate limit for as long at most.
@@ -76,11 +77,17 @@ async def audit_account(
         1
     """
     rules = Rules(now or datetime.now(UTC), max_age, grace)
-    backups = client.gpu_droplets.backups
     named = None if droplet_ids is None else list(dict.fromkeys(droplet_ids))
     policies: dict[int, Policy] = {}
-    fan_out: FanOut[DropletBackups] = asked_for(
-        backups, named, type, tag_name, plan, policies, concurrency, deadline
+    fan_out = results_of(
+        client,
+        named,
+        type=type,
+        tag_name=tag_name,
+        plan=plan,
+        policies=policies,
+        concurrency=concurrency,
+        deadline=deadline,
     )
     policies.update(await policies_of(client, named, max_rate_limit_wait=deadline))
     evidence = Evidence(rules, policies, fan_out, on_start, on_result)
@@ -92,6 +99,36 @@ async def audit_account(
     except DeadlineExceededError as error:
         evidence.give_up(error)
     return evidence.audit()
+
+
+def results_of(
+    client: AsyncGradient,
+    named: Sequence[int] | None,
+    *,
+    type: DropletType | None,
+    tag_name: str | None,
+    plan: PlanChoice,
+    policies: Mapping[int, Policy],
+    concurrency: int,
+    deadline: float | None,
+) -> FanOut[DropletBackups]:
+    """Return the results of the Droplets that are to be judged.
+
+    Made before the policies are read, as it checks the rest; they are there once it begins.
+    """
+    backups = client.gpu_droplets.backups
+    if named is None:
+        return backups.list_fleet(
+            type=type,
+            tag_name=tag_name,
+            plan=plan,
+            policies=policies,
+            concurrency=concurrency,
+            deadline=deadline,
+        )
+    if (type, tag_name, plan) != (None, None, "auto"):
+        raise ValueError("type, tag_name and plan are for a whole account: give no droplet_ids")
+    return backups.list_many(named, concurrency=concurrency, deadline=deadline)
 
 
 async def policies_of(

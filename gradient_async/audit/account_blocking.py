@@ -4,14 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from .._options import DEFAULT_CONCURRENCY
 from ..errors import DeadlineExceededError, NotFoundError
 from ..types import DropletBackups, Policy
-from ._evidence import Evidence, asked_for
+from ._evidence import Evidence
 from .findings import FleetAudit
 from .judge import Rules
 from .plans import DEFAULT_GRACE
@@ -19,7 +20,7 @@ from .plans import DEFAULT_GRACE
 if TYPE_CHECKING:
     from .. import BlockingFanOut, DropletType, Gradient, PlanChoice
 
-__all__ = ["audit_account_blocking", "policies_of_blocking"]
+__all__ = ["audit_account_blocking", "policies_of_blocking", "results_of_blocking"]
 
 MOST_ASKED_SINGLY: Final = 2
 """So few Droplets are asked about one by one: the listing may take any number of requests."""
@@ -35,7 +36,7 @@ def audit_account_blocking(
     now: datetime | None = None,
     max_age: timedelta | None = None,
     grace: timedelta = DEFAULT_GRACE,
-    concurrency: int | None = None,
+    concurrency: int = DEFAULT_CONCURRENCY,
     deadline: float | None = None,
     on_start: Callable[[int], None] | None = None,
     on_result: Callable[[DropletBackups], None] | None = None,
@@ -55,7 +56,7 @@ def audit_account_blocking(
         now: The moment to judge at; that of the call by default, however long the requests take.
         max_age: As for `audit_droplet`.
         grace: As for `audit_droplet`.
-        concurrency: The most Droplets that are asked about at once; the default is `list_fleet`'s.
+        concurrency: The most Droplets that are asked about at once; 50 by default.
         deadline: Seconds for the backups of all Droplets. Those that are left when it passes are
             an ``error`` each, and the rest is judged. The policies are read before, and each of
             their requests waits for the rate limit for as long at most.
@@ -78,11 +79,17 @@ def audit_account_blocking(
         1
     """
     rules = Rules(now or datetime.now(UTC), max_age, grace)
-    backups = client.gpu_droplets.backups
     named = None if droplet_ids is None else list(dict.fromkeys(droplet_ids))
     policies: dict[int, Policy] = {}
-    fan_out: BlockingFanOut[DropletBackups] = asked_for(
-        backups, named, type, tag_name, plan, policies, concurrency, deadline
+    fan_out = results_of_blocking(
+        client,
+        named,
+        type=type,
+        tag_name=tag_name,
+        plan=plan,
+        policies=policies,
+        concurrency=concurrency,
+        deadline=deadline,
     )
     policies.update(policies_of_blocking(client, named, max_rate_limit_wait=deadline))
     evidence = Evidence(rules, policies, fan_out, on_start, on_result)
@@ -94,6 +101,36 @@ def audit_account_blocking(
     except DeadlineExceededError as error:
         evidence.give_up(error)
     return evidence.audit()
+
+
+def results_of_blocking(
+    client: Gradient,
+    named: Sequence[int] | None,
+    *,
+    type: DropletType | None,
+    tag_name: str | None,
+    plan: PlanChoice,
+    policies: Mapping[int, Policy],
+    concurrency: int,
+    deadline: float | None,
+) -> BlockingFanOut[DropletBackups]:
+    """Return the results of the Droplets that are to be judged.
+
+    Made before the policies are read, as it checks the rest; they are there once it begins.
+    """
+    backups = client.gpu_droplets.backups
+    if named is None:
+        return backups.list_fleet(
+            type=type,
+            tag_name=tag_name,
+            plan=plan,
+            policies=policies,
+            concurrency=concurrency,
+            deadline=deadline,
+        )
+    if (type, tag_name, plan) != (None, None, "auto"):
+        raise ValueError("type, tag_name and plan are for a whole account: give no droplet_ids")
+    return backups.list_many(named, concurrency=concurrency, deadline=deadline)
 
 
 def policies_of_blocking(

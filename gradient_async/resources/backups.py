@@ -7,10 +7,10 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Unpack
 
 from .._checks import checked_count, checked_mapping
-from .._fan_out import DEFAULT_CONCURRENCY, DropletIds, FanOut, ends_run
+from .._fan_out import DropletIds, FanOut, ends_run
 from .._fleet import FleetPlan, PlanChoice, checked_plan, oldest_first
 from .._fleet_reader import FleetReader
-from .._options import RequestOptions
+from .._options import DEFAULT_CONCURRENCY, RequestOptions
 from .._paging import DEFAULT_PAGE_CONCURRENCY, Get, Listing
 from .._resource import AsyncAPIResource
 from ..errors import GradientError

@@ -9,9 +9,8 @@ from functools import cached_property
 from typing import Unpack
 
 from .._blocking import BlockingFanOut, BlockingIterator, fed
-from .._fan_out import DEFAULT_CONCURRENCY
 from .._fleet import FleetPlan, PlanChoice
-from .._options import RequestOptions
+from .._options import DEFAULT_CONCURRENCY, RequestOptions
 from .._paging import DEFAULT_PAGE_CONCURRENCY
 from .._portal import Portal
 from ..resources._listings import (
