@@ -39,8 +39,8 @@ class Terms:
     default_query: Mapping[str, object] = attrs.field(repr=False)
     timeout: Timeout
     max_retries: int
-    patience: float | None
-    max_bytes: int
+    max_rate_limit_wait: float | None
+    max_response_bytes: int
     extra_query: Mapping[str, object] = attrs.field(factory=dict, repr=False)
     _scheme: str = attrs.field(init=False)
     _authority: str = attrs.field(init=False)
@@ -57,14 +57,14 @@ class Terms:
         headers = CIMultiDict({"Accept": "application/json", "User-Agent": USER_AGENT})
         headers["Authorization"] = config.access_token.authorization
         return cls(
-            config.access_token,
-            config.base_url,
-            _merged_headers(headers, config.default_headers),
-            config.default_query,
-            config.timeout,
-            config.max_retries,
-            config.max_rate_limit_wait,
-            config.max_response_bytes,
+            token=config.access_token,
+            base_url=config.base_url,
+            headers=_merged_headers(headers, config.default_headers),
+            default_query=config.default_query,
+            timeout=config.timeout,
+            max_retries=config.max_retries,
+            max_rate_limit_wait=config.max_rate_limit_wait,
+            max_response_bytes=config.max_response_bytes,
         )
 
     def changed(self, options: RequestOptions) -> Terms:
@@ -87,7 +87,7 @@ class Terms:
             changes["max_retries"] = checked_count("max_retries", options["max_retries"], least=0)
         if "max_rate_limit_wait" in options:
             wait = options["max_rate_limit_wait"]
-            changes["patience"] = checked_seconds("max_rate_limit_wait", wait)
+            changes["max_rate_limit_wait"] = checked_seconds("max_rate_limit_wait", wait)
         return attrs.evolve(self, **changes)
 
     def query(self, own: Mapping[str, object]) -> str:
@@ -139,7 +139,7 @@ class Call:
         query = terms.query(endpoint.query)
         self.url: str = f"{terms.base_url}{endpoint.path}{'?' if query else ''}{query}"
         self.target: str | URL = terms.url(endpoint.path, query)
-        self.patience: float | None = terms.patience
+        self.patience: float | None = terms.max_rate_limit_wait
         self.sent: int = 0
         self.failures: int = 0
         self.redirects: int = 0

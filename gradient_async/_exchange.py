@@ -58,7 +58,7 @@ class Exchange:
             APIResponseValidationError: It is larger than ``max_response_bytes``. That of an answer
                 with a bad status is cut off there.
         """
-        most, pieces, size = self._call.terms.max_bytes, list[bytes](), 0
+        most, pieces, size = self._call.terms.max_response_bytes, list[bytes](), 0
         try:
             self.take_what_arrived()
             if self._arrived and len(self._arrived) <= most:  # as most answers do, with the headers

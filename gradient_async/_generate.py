@@ -117,6 +117,7 @@ BLOCKING_WORDS: Final = (
     (r"\baclose\b", "close"),
     (r"(except ``session``)\.", r"\1 and ``loop_factory``."),
     (r"\bAsync(?=[A-Z])", ""),
+    (r"\bSessionSource\b", "SessionFactory"),
 )
 
 
@@ -358,7 +359,6 @@ LOOP_FACTORY_DOC: Final = """
         loop_factory: Makes the event loop that the requests run on, `uvloop.new_event_loop` say.
             The default is asyncio's.
 """
-SESSION_OF_A_LOOP: Final = r"\n +`Gradient` also takes a session itself,[^.]*\."
 
 
 class ClientTwin(Twin):
@@ -366,10 +366,7 @@ class ClientTwin(Twin):
 
     def text(self) -> str:
         """Return the source of the class."""
-        text, found = re.subn(SESSION_OF_A_LOOP, "", super().text())
-        if not found:
-            raise self.source.unsupported(self.node, "says nothing of a session of one loop")
-        before, raises, after = text.partition("\n\n    Raises:\n")
+        before, raises, after = super().text().partition("\n\n    Raises:\n")
         return before + LOOP_FACTORY_DOC + raises.removeprefix("\n") + after
 
     def _init(self) -> str:
@@ -402,25 +399,48 @@ class ClientTwin(Twin):
         return super()._body(node, returns, marks)
 
 
-@dataclass
-class View:
-    """A class with the methods of a resource that send an endpoint, in another way of sending."""
+@dataclass(frozen=True)
+class WayOfSending:
+    """How the methods of a view send what those of the resource send."""
 
-    source: Source
-    node: ast.ClassDef
     suffix: str
     summary: str
     keyword: str
     call: str
     returns: str
 
+
+RAW: Final = WayOfSending(
+    suffix="WithRawResponse",
+    summary="The endpoints of `{}`, giving the whole answer.",
+    keyword="async def",
+    call="await self._get_raw",
+    returns="AsyncAPIResponse[{}]",
+)
+STREAMING: Final = WayOfSending(
+    suffix="WithStreamingResponse",
+    summary="The endpoints of `{}`, not having read the body yet.",
+    keyword="def",
+    call="self._get_streaming",
+    returns="AbstractAsyncContextManager[AsyncStreamedResponse[{}]]",
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """A class with the methods of a resource that send an endpoint, in another way of sending."""
+
+    source: Source
+    node: ast.ClassDef
+    way: WayOfSending
+
     def text(self) -> str | None:
         """Return the source of the class; ``None`` for a resource that has no endpoint."""
         methods = [text for member in self.node.body if (text := self._method(member))]
         if not methods:
             return None
-        head = f"class {self.node.name}{self.suffix}(AsyncAPIResource):"
-        return "\n".join([head, quoted(self.summary.format(self.node.name), 4), "", *methods])
+        head = f"class {self.node.name}{self.way.suffix}(AsyncAPIResource):"
+        return "\n".join([head, quoted(self.way.summary.format(self.node.name), 4), "", *methods])
 
     def _method(self, member: ast.stmt) -> str | None:
         if not isinstance(member, ast.AsyncFunctionDef) or member.returns is None:
@@ -431,11 +451,11 @@ class View:
                     member, f"{member.name} does more than `return await self._get(...)`"
                 )
             return None
-        returns = self.returns.format(ast.unparse(member.returns))
+        returns = self.way.returns.format(ast.unparse(member.returns))
         return (
-            f"    {self.keyword} {member.name}({ast.unparse(member.args)}) -> {returns}:\n"
+            f"    {self.way.keyword} {member.name}({ast.unparse(member.args)}) -> {returns}:\n"
             f"{quoted(self._docstring(member), 8)}\n"
-            f"        return {self.call}({sent})\n"
+            f"        return {self.way.call}({sent})\n"
         )
 
     def _docstring(self, member: ast.AsyncFunctionDef) -> str:
@@ -459,28 +479,9 @@ def _sent_endpoint(node: ast.AsyncFunctionDef) -> str | None:
 
 def views(source: Source) -> str:
     """Return the raw and the streaming view of every resource class of a module."""
-    texts: list[str | None] = []
-    for node in source.classes():
-        texts += [
-            View(
-                source,
-                node,
-                "WithRawResponse",
-                "The endpoints of `{}`, giving the whole answer.",
-                "async def",
-                "await self._get_raw",
-                "AsyncAPIResponse[{}]",
-            ).text(),
-            View(
-                source,
-                node,
-                "WithStreamingResponse",
-                "The endpoints of `{}`, not having read the body yet.",
-                "def",
-                "self._get_streaming",
-                "AbstractAsyncContextManager[AsyncStreamedResponse[{}]]",
-            ).text(),
-        ]
+    texts = [
+        View(source, node, way).text() for node in source.classes() for way in (RAW, STREAMING)
+    ]
     return "\n\n".join(text for text in texts if text)
 
 

@@ -28,7 +28,10 @@ __all__ = [
 SessionFactory: TypeAlias = Callable[[], aiohttp.ClientSession]
 """Makes a session, on the loop that it is for; a client calls it once per event loop."""
 SessionSource: TypeAlias = aiohttp.ClientSession | SessionFactory
-"""What `AsyncGradient` takes as ``session``."""
+"""What `AsyncGradient` takes as ``session``: also a session itself.
+
+That one works on its own event loop only, and is never closed by the client.
+"""
 
 ENDED: Final = (
     aiohttp.ServerDisconnectedError,

@@ -65,10 +65,8 @@ class AsyncGradient:
         max_response_bytes: The largest answer that is read, after decompression. 32 MiB.
         allow_insecure_http: Allow ``http://`` to other hosts than loopback, where everybody on the
             way can read the token.
-        session: A function that makes an `aiohttp.ClientSession` (proxy, TLS, tracing): it is
-            called once per event loop, and what it makes is closed with the client.
-            `AsyncGradient` also takes a session itself, which works on its own loop only and is
-            never closed here.
+        session: `SessionSource`: a function that makes an `aiohttp.ClientSession` (proxy, TLS,
+            tracing). It is called once per event loop, and what it makes is closed with the client.
 
     Raises:
         ConfigurationError: There is no token, or one that cannot be sent, or a base URL that the

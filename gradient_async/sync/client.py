@@ -56,8 +56,8 @@ class Gradient:
         max_response_bytes: The largest answer that is read, after decompression. 32 MiB.
         allow_insecure_http: Allow ``http://`` to other hosts than loopback, where everybody on the
             way can read the token.
-        session: A function that makes an `aiohttp.ClientSession` (proxy, TLS, tracing): it is
-            called once per event loop, and what it makes is closed with the client.
+        session: `SessionFactory`: a function that makes an `aiohttp.ClientSession` (proxy, TLS,
+            tracing). It is called once per event loop, and what it makes is closed with the client.
         loop_factory: Makes the event loop that the requests run on, `uvloop.new_event_loop` say.
             The default is asyncio's.
 

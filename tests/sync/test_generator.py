@@ -15,7 +15,7 @@ from typing import Any, overload
 import pytest
 
 from gradient_async import Gradient, _generate
-from gradient_async._generate import ClientTwin, GenerationError, Source, Twin
+from gradient_async._generate import GenerationError, Source, Twin
 
 PACKAGE = _generate.PACKAGE
 in_the_tree = pytest.mark.skipif(
@@ -280,15 +280,6 @@ def test_inherited_methods_are_unsupported() -> None:
     """A class whose base may bring methods along is an error: the twin would lack them."""
     with pytest.raises(GenerationError, match=r"example\.py:1: AsyncExample inherits methods"):
         twins('class AsyncExample(AsyncBase):\n    """Example."""\n')
-
-
-def test_a_client_has_to_say_which_session_the_twin_does_not_take() -> None:
-    """The sentence about a session of one loop, which is left out, is looked for in vain."""
-    text = (PACKAGE / "client.py").read_text().replace("also takes a session itself", "takes both")
-    source = Source("client.py", text)
-    [client] = source.classes()
-    with pytest.raises(GenerationError, match=r"^client\.py:\d+: says nothing of a session"):
-        ClientTwin(source, client).text()
 
 
 USING = '''"""Adds numbers."""
