@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from . import testing as testing
     from ._blocking import BlockingFanOut, BlockingIterator
     from ._config import ClientOptions
-    from ._fan_out import DropletIds, FanOut
+    from ._droplet_ids import DropletIds
+    from ._fan_out import FanOut
     from ._fleet import FleetPlan, PlanChoice
     from ._options import DEFAULT_MAX_RETRIES, DEFAULT_TIMEOUT, RequestOptions, Timeout
     from ._paging import Listing
@@ -119,7 +120,8 @@ _MODULES: Final = ("audit", "errors", "resources", "sync", "testing", "types")
 _HOMES: Final = {
     "_blocking": ("BlockingFanOut", "BlockingIterator"),
     "_config": ("ClientOptions",),
-    "_fan_out": ("DropletIds", "FanOut"),
+    "_droplet_ids": ("DropletIds",),
+    "_fan_out": ("FanOut",),
     "_fleet": ("FleetPlan", "PlanChoice"),
     "_options": ("DEFAULT_MAX_RETRIES", "DEFAULT_TIMEOUT", "RequestOptions", "Timeout"),
     "_paging": ("Listing",),

@@ -15,7 +15,8 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any, Final, Generic, Self, TypeVar
 
-from ._fan_out import FanOut, IdSource, room_for
+from ._droplet_ids import AsyncIds
+from ._fan_out import FanOut, room_for
 from ._fork import OfOneProcess
 from ._portal import Portal, detached
 from ._stream import ResultStream
@@ -122,7 +123,7 @@ class BlockingIterator(OfOneProcess, Generic[T]):
         self.close()
 
 
-class Feed(IdSource):
+class Feed(AsyncIds):
     """Droplet IDs from an iterator that has to be asked in the calling thread.
 
     Args:
@@ -131,13 +132,14 @@ class Feed(IdSource):
     """
 
     def __init__(self, ids: Iterator[int], ahead: int) -> None:
+        super().__init__()
         self._ids = ids
         self._ahead = ahead
         self._waiting: deque[int] = deque()
         self._arrived = asyncio.Event()
         self._unanswered = 0
-        self._ended = False
-        self._error: Exception | None = None
+        self._exhausted = False
+        self._failure: Exception | None = None
 
     def fetch(self) -> bool:
         """Ask for IDs while there is room, and no longer than a moment; in the calling thread.
@@ -145,10 +147,10 @@ class Feed(IdSource):
         Gives whether there is nothing to do now but to wait for answers.
         """
         until = time.monotonic() + MOMENT
-        while not self._ended and self._unanswered < self._ahead:
+        while not self._exhausted and self._unanswered < self._ahead:
             self._fetch_one()
             if time.monotonic() > until:
-                return self._ended
+                return self._exhausted
         return True
 
     def _fetch_one(self) -> None:
@@ -156,10 +158,10 @@ class Feed(IdSource):
             self._waiting.append(next(self._ids))
             self._unanswered += 1
         except StopIteration:
-            self._ended = True
+            self._exhausted = True
         except Exception as error:  # raised when what was asked before is answered
-            self._error = error
-            self._ended = True
+            self._failure = error
+            self._exhausted = True
 
     def tell(self) -> None:
         """Let what waits for an ID look for it; on the loop."""
@@ -171,9 +173,9 @@ class Feed(IdSource):
 
     async def __anext__(self) -> int:
         while not self._waiting:
-            if self._error is not None:
-                raise self._error
-            if self._ended:
+            if self._failure is not None:
+                raise self._failure
+            if self._exhausted:
                 raise StopAsyncIteration
             self._arrived.clear()
             await self._arrived.wait()

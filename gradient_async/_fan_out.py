@@ -7,51 +7,25 @@ consumer that is slower than the API fills the memory.
 from __future__ import annotations
 
 import asyncio
-from abc import ABC, abstractmethod
 from collections import Counter, OrderedDict, deque
 from collections.abc import (
-    AsyncIterable,
-    AsyncIterator,
     Awaitable,
     Callable,
-    Collection,
     Iterable,
 )
-from itertools import islice
-from typing import Any, Final, Generic, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from . import errors
-from ._checks import checked_count, checked_droplet_id, checked_seconds
+from ._checks import checked_count, checked_seconds
+from ._droplet_ids import DropletIds, Ids, ids_from
 from ._options import DEFAULT_CONCURRENCY
 from ._slots import Slots
 from ._stream import ResultStream
 
-__all__ = ["DropletIds", "FanOut", "IdSource", "ends_run", "room_for"]
+__all__ = ["FanOut", "ends_run", "room_for"]
 
 R = TypeVar("R")
 
-DropletIds: TypeAlias = Iterable[int] | AsyncIterable[int]
-"""The Droplets that `list_many` asks about. Of an iterator more may become known while it runs."""
-
-
-class IdSource(AsyncIterator[int], ABC):
-    """Droplet IDs that become known while they are read, and how many of them there will be."""
-
-    total: int | None = None
-
-    @abstractmethod
-    def rest(self) -> list[int]:
-        """Return the IDs that are known and were not handed out."""
-
-    def unlisted(self) -> int | None:
-        """Return the number of IDs that are not known yet, ``None`` if that is not known either."""
-        return 0
-
-    async def aclose(self) -> None:
-        """End what is being read."""
-
-
-_END: Final[Any] = object()
 REMEMBERED: Final = 1024
 """How many answers are kept for IDs that an iterator may give again."""
 
@@ -79,91 +53,21 @@ def ends_run(error: Exception) -> bool:
     return not isinstance(error, (errors.APIError, errors.IncompleteListingError))
 
 
-class _Source:
-    """The IDs, one at a time, from whatever kind of iterable they come in.
-
-    When the iterable raises, its IDs end there. The run raises the error once they are answered.
-
-    Attributes:
-        is_async: Whether the next ID is given by `anext`, and not by `next`.
-        ended: Whether all were taken.
-        error: What the iterable raised, or ``None``.
-    """
-
-    def __init__(self, ids: DropletIds) -> None:
-        self._ids = ids
-        self._lock = asyncio.Lock()
-        self._async = aiter(ids) if isinstance(ids, AsyncIterable) else None
-        self.is_async: bool = self._async is not None
-        self._sync = iter(()) if isinstance(ids, AsyncIterable) else iter(ids)
-        self._known = ids if isinstance(ids, list) else None
-        self._taken = 0
-        self.ended: bool = False
-        self.error: BaseException | None = None
-
-    def next(self) -> int | None:
-        """Return the next ID, ``None`` at the end."""
-        try:
-            return None if self.ended else self._take(next(self._sync, _END))
-        except BaseException as error:
-            self._end(error)
-            return None
-
-    async def anext(self) -> int | None:
-        """Wait for the next ID, ``None`` at the end."""
-        assert self._async is not None
-        try:
-            async with self._lock:
-                return None if self.ended else self._take(await anext(self._async, _END))
-        except BaseException as error:
-            self._end(error)
-            return None
-
-    def _take(self, droplet_id: int) -> int | None:
-        if droplet_id is _END:
-            self.ended = True
-            return None
-        self._taken += 1
-        if self._known is None:
-            return checked_droplet_id(droplet_id)
-        self.ended = self._taken == len(self._known)
-        return droplet_id
-
-    def _end(self, error: BaseException) -> None:
-        if isinstance(error, asyncio.CancelledError):
-            raise error
-        self.error, self.ended = error, True
-
-    def rest(self) -> Iterable[int]:
-        """Return the IDs that were not handed out, as far as that is known without taking them."""
-        return _untaken(self._ids, self._taken)
-
-    def unlisted(self) -> int | None:
-        """Return the number of IDs that are not known yet, ``None`` if that is not known either."""
-        return self._ids.unlisted() if isinstance(self._ids, IdSource) else 0
-
-
-def _untaken(ids: DropletIds, taken: int) -> Iterable[int]:
-    if isinstance(ids, IdSource):
-        return ids.rest()
-    return islice(ids, taken, None) if isinstance(ids, list) else ()
-
-
 class _Repeats(Generic[R]):
     """The answers that are kept because their Droplet is, or may be, asked about again.
 
-    Of a list it is known which IDs come again. Of an iterator it is not: the newest answers are
-    kept.
+    Where it is not known which IDs come again, the newest answers are kept.
+
+    Args:
+        repeated: How many times each ID comes that comes again, if that is known.
 
     Attributes:
         possible: Whether any ID may come again.
         answers: The answers that are kept, by ID.
     """
 
-    def __init__(self, ids: DropletIds) -> None:
-        self._left: Counter[int] | None = None
-        if isinstance(ids, list):
-            self._left = Counter({key: n for key, n in Counter(ids).items() if n > 1})
+    def __init__(self, repeated: Counter[int] | None) -> None:
+        self._left = repeated
         self.possible: bool = self._left is None or bool(self._left)
         self.answers: OrderedDict[int, R] = OrderedDict()
 
@@ -194,13 +98,13 @@ class _Run(Generic[R]):
 
     def __init__(
         self,
-        ids: DropletIds,
+        ids: Ids,
         ask: Callable[[int], Awaitable[R]],
         concurrency: int,
         ready: deque[R],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self.source = _Source(ids)
+        self.ids = ids
         self.ready = ready
         self.error: BaseException | None = None
         self.left = False
@@ -210,11 +114,11 @@ class _Run(Generic[R]):
         self.room = Slots(room_for(concurrency))
         self._ask = ask
         self._concurrency = concurrency
-        self._repeats: _Repeats[R] = _Repeats(ids)
+        self._repeats: _Repeats[R] = _Repeats(ids.repeated())
         self._news: asyncio.Future[None] | None = None
 
     def add_worker(self) -> None:
-        over = self.left or self.source.ended or self.error is not None
+        over = self.left or self.ids.ended or self.error is not None
         if len(self.workers) < self._concurrency and not over:
             worker = asyncio.create_task(self._work())
             self.workers.add(worker)
@@ -222,16 +126,16 @@ class _Run(Generic[R]):
 
     @property
     def complete(self) -> bool:
-        return self.source.ended and not self.in_work
+        return self.ids.ended and not self.in_work
 
     def missing(self) -> tuple[int, ...]:
         answered = self._repeats.answers
-        rest = (droplet_id for droplet_id in self.source.rest() if droplet_id not in answered)
+        rest = (droplet_id for droplet_id in self.ids.rest() if droplet_id not in answered)
         return tuple(dict.fromkeys([*self.in_work, *rest]))
 
     def expire(self, deadline: float) -> None:
         if not self.complete:
-            missing, unlisted = self.missing(), self.source.unlisted()
+            missing, unlisted = self.missing(), self.ids.unlisted()
             self.fail(
                 errors.DeadlineExceededError(deadline=deadline, missing=missing, unlisted=unlisted)
             )
@@ -248,7 +152,7 @@ class _Run(Generic[R]):
     async def _work(self) -> None:
         while True:
             await self.room.acquire()
-            droplet_id = await self.source.anext() if self.source.is_async else self.source.next()
+            droplet_id = await self.ids.anext() if self.ids.is_async else self.ids.next()
             if droplet_id is None:
                 self.room.release()
                 return
@@ -311,8 +215,7 @@ class FanOut(ResultStream[R]):
         deadline: float | None = None,
     ) -> None:
         super().__init__()
-        # To all that is given them a list is a collection, whose IDs are checked.
-        self._ids = list(map(checked_droplet_id, ids)) if isinstance(ids, Collection) else ids
+        self._ids = ids_from(ids)
         self._ask = ask
         self._concurrency = checked_count("concurrency", concurrency)
         self._deadline = checked_seconds("deadline", deadline)
@@ -328,7 +231,7 @@ class FanOut(ResultStream[R]):
         """
         if self._run is not None:
             return self._run.missing()
-        return tuple(dict.fromkeys(_untaken(self._ids, 0)))
+        return tuple(dict.fromkeys(self._ids.rest()))
 
     @property
     def total(self) -> int | None:
@@ -337,9 +240,7 @@ class FanOut(ResultStream[R]):
         Of a collection its length, of an account the number of its Droplets, which is known with
         the first answer. ``None`` as long as it is not known; of an iterator it never is.
         """
-        if isinstance(self._ids, IdSource):
-            return self._ids.total
-        return len(self._ids) if isinstance(self._ids, list) else None
+        return self._ids.total
 
     def _leave(self) -> Iterable[asyncio.Task[Any]]:
         if self._alarm is not None:
@@ -355,8 +256,7 @@ class FanOut(ResultStream[R]):
         Results that are there already can still be taken.
         """
         await super().aclose()
-        if isinstance(self._ids, IdSource):
-            await self._ids.aclose()
+        await self._ids.aclose()
 
     def _taken(self, count: int) -> None:
         assert self._run is not None
@@ -370,8 +270,8 @@ class FanOut(ResultStream[R]):
             if run.error is not None:
                 raise run.error
             if not run.workers and run.complete:
-                if run.source.error is not None:
-                    raise run.source.error
+                if run.ids.error is not None:
+                    raise run.ids.error
                 return False
             await run.news()
         return True

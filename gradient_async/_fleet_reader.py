@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import attrs
 
 from . import errors
-from ._fan_out import IdSource, ends_run
+from ._droplet_ids import AsyncIds
+from ._fan_out import ends_run
 from ._fleet import (
     FirstPages,
     FleetPlan,
@@ -29,7 +30,7 @@ __all__ = ["FleetReader"]
 T = TypeVar("T")
 
 
-class FleetReader(IdSource):
+class FleetReader(AsyncIds):
     """The IDs of the Droplets of an account, and the backups of each.
 
     Args:
@@ -51,6 +52,7 @@ class FleetReader(IdSource):
         choice: PlanChoice,
         known_policies: Mapping[int, Policy] | None = None,
     ) -> None:
+        super().__init__()
         self._droplets = droplets
         self._images = images
         self._policies = policies
@@ -61,10 +63,10 @@ class FleetReader(IdSource):
         self._handed_out: set[int] = set()
         self._all_listed = False
         self._join: _Join | None = None
-        self._ids = self._read()
+        self._reading = self._read()
 
     async def __anext__(self) -> int:
-        droplet_id = await anext(self._ids)
+        droplet_id = await anext(self._reading)
         self._handed_out.add(droplet_id)
         return droplet_id
 
@@ -81,7 +83,7 @@ class FleetReader(IdSource):
 
     async def aclose(self) -> None:
         """End what is being read."""
-        await self._ids.aclose()
+        await self._reading.aclose()
 
     async def answer(self, droplet_id: int) -> DropletBackups:
         """Return the backups of a Droplet that was handed out, asking for them where it has to."""

@@ -30,7 +30,8 @@ from gradient_async import (
     PermissionDeniedError,
     RateLimitError,
 )
-from gradient_async._fan_out import REMEMBERED, DropletIds, FanOut, IdSource
+from gradient_async._droplet_ids import AsyncIds, DropletIds
+from gradient_async._fan_out import REMEMBERED, FanOut
 from gradient_async.testing import Fault, Fleet, Simulator
 
 Results: TypeAlias = FanOut[DropletBackups]
@@ -609,10 +610,11 @@ async def answer_at_once(droplet_id: int) -> int:
     return droplet_id
 
 
-class Listed(IdSource):
+class Listed(AsyncIds):
     """The IDs of an account whose listing has shown three of them, and is not read on."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._left = deque([1, 2, 3])
 
     async def __anext__(self) -> int:

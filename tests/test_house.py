@@ -21,7 +21,7 @@ PACKAGE = ROOT / "gradient_async"
 # From the bottom up: a module imports from lines below its own and never from beside it.
 LAYERS: list[set[str]] = [
     {"_version", "errors", "_checks", "_fork", "_deadlines", "_loop", "_resolver", "_slots"},
-    {"types", "_structure", "_options", "_retry", "_session"},
+    {"types", "_structure", "_options", "_retry", "_session", "_droplet_ids"},
     {"_http", "audit"},
     {"_rate_limit"},
     {"_schedule", "_config", "_fleet"},

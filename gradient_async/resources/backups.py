@@ -7,7 +7,8 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Unpack
 
 from .._checks import checked_count, checked_mapping
-from .._fan_out import DropletIds, FanOut, ends_run
+from .._droplet_ids import DropletIds
+from .._fan_out import FanOut, ends_run
 from .._fleet import FleetPlan, PlanChoice, checked_plan, oldest_first
 from .._fleet_reader import FleetReader
 from .._options import DEFAULT_CONCURRENCY, RequestOptions
