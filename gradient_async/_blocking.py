@@ -204,15 +204,26 @@ def fed(droplet_ids: Iterable[int], concurrency: int) -> Collection[int] | Feed:
 class BlockingFanOut(BlockingIterator[T]):
     """The results of a fan-out, for a plain ``for``.
 
-    Args:
-        portal: The way to the loop.
-        fan_out: The fan-out.
-        ids: What it takes the IDs from, if that may be a `Feed`.
+    Made by `list_many` and `list_fleet`. Where the IDs come from an iterator, it is asked between
+    the results, in the thread that takes them: while it blocks, no result is given.
+
+    Example:
+        >>> from gradient_async import Gradient
+        >>> results = Gradient().gpu_droplets.backups.list_many([3164444, 3164445])
+        >>> {result.droplet_id: len(result.backups) for result in results}
+        {3164444: 4, 3164445: 0}
     """
 
     def __init__(
         self, portal: Portal, fan_out: FanOut[T], ids: Collection[int] | Feed = ()
     ) -> None:
+        """Begin with nothing asked.
+
+        Args:
+            portal: The way to the loop.
+            fan_out: The fan-out.
+            ids: What it takes the IDs from, if that may be a `Feed`.
+        """
         super().__init__(portal, fan_out)
         self._fan_out = fan_out
         self._feed = ids if isinstance(ids, Feed) else None

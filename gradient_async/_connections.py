@@ -69,7 +69,7 @@ class LoopConnections:
             return await work
         if self._closed:
             work.close()
-            raise APIConnectionError(CLOSED_MEANWHILE, **about())
+            raise _closed_meanwhile(about())
         before = task.cancelling()
         self._under_way.add(task)
         try:
@@ -77,7 +77,7 @@ class LoopConnections:
         except asyncio.CancelledError:
             # As `asyncio.timeout` does: what `close` cancelled is an error, what others did is not.
             if task not in self._under_way and task.uncancel() <= before:
-                raise APIConnectionError(CLOSED_MEANWHILE, **about()) from None
+                raise _closed_meanwhile(about()) from None
             raise
         finally:
             self._under_way.discard(task)
@@ -111,6 +111,10 @@ class LoopConnections:
         self.deadlines.close()
         if self._until_loop_ends is not None:
             await self._until_loop_ends.aclose()
+
+
+def _closed_meanwhile(about: dict[str, Any]) -> APIConnectionError:
+    return APIConnectionError(CLOSED_MEANWHILE, unreachable=True, **about)
 
 
 @lru_cache(maxsize=64)

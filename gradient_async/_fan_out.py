@@ -196,14 +196,16 @@ class _Run(Generic[R]):
 class FanOut(ResultStream[R]):
     """An asynchronous iterator over one result per Droplet ID, each as soon as it is there.
 
-    Args:
-        ids: The Droplet IDs. A collection is taken as it is now; an iterator is asked for the next
-            one when there is room for it.
-        ask: Gets the result of one ID. What it raises ends the run, once the results that are there
-            have been taken.
-        concurrency: The most IDs that are asked about at once.
-        deadline: Seconds for the whole run, from its first result being waited for; ``None`` for no
-            bound.
+    Made by `list_many` and `list_fleet`.
+
+    Example:
+        >>> results = client.gpu_droplets.backups.list_many([3164444, 3164445])
+        >>> results.total, results.missing
+        (2, (3164444, 3164445))
+        >>> {result.droplet_id: len(result.backups) async for result in results}
+        {3164444: 4, 3164445: 0}
+        >>> results.missing
+        ()
     """
 
     def __init__(
@@ -214,6 +216,17 @@ class FanOut(ResultStream[R]):
         concurrency: int = DEFAULT_CONCURRENCY,
         deadline: float | None = None,
     ) -> None:
+        """Begin with nothing asked.
+
+        Args:
+            ids: The Droplet IDs. A collection is taken as it is now; an iterator is asked for the
+                next one when there is room for it.
+            ask: Gets the result of one ID. What it raises ends the run, once the results that are
+                there have been taken.
+            concurrency: The most IDs that are asked about at once.
+            deadline: Seconds for the whole run, from its first result being waited for; ``None``
+                for no bound.
+        """
         super().__init__()
         self._ids = ids_from(ids)
         self._ask = ask
@@ -277,7 +290,11 @@ class FanOut(ResultStream[R]):
         return True
 
     async def poll(self) -> list[R] | None:
-        """Begin, and take the results that are there, without waiting; ``None`` for not yet any."""
+        """Begin, and take the results that are there; ``None`` for not yet any.
+
+        For a caller with something else to do than to wait, as the blocking client has with IDs
+        that come from an iterator.
+        """
         if self._run is None and not self._closed:
             self._start()
         await asyncio.sleep(0)

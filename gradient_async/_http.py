@@ -18,6 +18,7 @@ import msgspec
 from . import errors
 from ._checks import checked_count
 from ._structure import DecodeFailure, decode_any
+from ._text import one_line
 
 __all__ = [
     "MAX_PER_PAGE",
@@ -87,7 +88,8 @@ class Response:
     @property
     def request_id(self) -> str | None:
         """What support asks for: from the headers, or from the body of an error."""
-        return self.headers.get("x-request-id") or _error_body(self.content).get("request_id")
+        found = self.headers.get("x-request-id") or _error_body(self.content).get("request_id")
+        return one_line(str(found)) if found else None
 
 
 def paging_query(page: int | None, per_page: int | None) -> dict[str, object]:
@@ -302,7 +304,7 @@ def _error_body(content: bytes) -> dict[str, Any]:
 def _status_message(response: Response) -> str:
     """Return ``404 not_found: The resource ...``, or what there is of it."""
     body = _error_body(response.content)
-    said = ": ".join(str(body[key]) for key in ("id", "message") if body.get(key))
+    said = ": ".join(one_line(str(body[key])) for key in ("id", "message") if body.get(key))
     if 300 <= response.status_code < 400:
         where = response.headers.get("location", "")
         said = f"a redirect that is not followed, to {where!r}: is `base_url` right?"

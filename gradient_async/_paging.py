@@ -18,7 +18,16 @@ from ._stream import ResultStream, retrieve
 from .errors import IncompleteListingError
 from .types.shared import MetaProperties, PageLinks
 
-__all__ = ["DEFAULT_PAGE_CONCURRENCY", "Answer", "Get", "Listing", "Page", "PagePlan", "Paged"]
+__all__ = [
+    "DEFAULT_PAGE_CONCURRENCY",
+    "Answer",
+    "Get",
+    "Listing",
+    "Page",
+    "PagePlan",
+    "Paged",
+    "has_next",
+]
 
 T = TypeVar("T")
 Get: TypeAlias = Callable[[Endpoint[Any]], Coroutine[Any, Any, Any]]
@@ -39,6 +48,14 @@ class Answer(Protocol):
     def links(self) -> PageLinks | None:
         """The pages before and after."""
         ...
+
+
+def has_next(answer: Answer) -> bool | None:
+    """Tell whether an answer names a next page; ``None`` when it has no links at all."""
+    links = answer.links
+    if links is None:
+        return None
+    return links.pages is not None and links.pages.next is not None
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -80,17 +97,24 @@ class PagePlan:
         self._page_size = self._per_page
         self._keys: set[Hashable] = set()
         self._totals: list[int] = []
+        self._has_totals = True
 
     def add(self, keys: Sequence[Hashable], total: int | None, *, has_next: bool | None) -> None:
         """Take the page that comes next in order: the keys of its items, and what it tells.
 
         One that tells neither a total nor of other pages is not taken for the last one until the
-        next shows nothing new: the server may cap ``per_page``.
+        next shows nothing new: the server may cap ``per_page``. A total that has been reached where
+        there is a next page is of something else, and so are those of the other pages.
         """
         self.read += 1
         known = len(self._keys)
         self._keys.update(keys)
-        if total is not None:
+        if has_next and total is not None and total <= len(self._keys):
+            self._has_totals = False
+            self._totals.clear()
+        if not self._has_totals:
+            total = None
+        elif total is not None:
             self._totals.append(total)
         if len(self._keys) == known:
             self.last = self.read  # the end, or a server that takes no notice of the number
@@ -124,14 +148,22 @@ class PagePlan:
 class Listing(ResultStream[T]):
     """An asynchronous iterator over every item of a listing, in order, none of them twice.
 
-    Args:
-        source: Where its pages come from.
-        concurrency: The most pages that are fetched at once; as many may be kept for the consumer.
-        first: The first page, if it has been fetched already.
+    Made by `iter_backups`, `iter_policies` and `iter_droplets`. A listing that changes while it is
+    read is read again where its pages do not add up. What they cannot show is that between two of
+    them as many items were deleted as were added: an item that moved from the later of them to the
+    earlier one is missed then.
 
     Raises:
         IncompleteListingError: The pages do not add up to the total, also when looked at again.
             Raised after the last item.
+
+    Example:
+        >>> async with client.gpu_droplets.backups.iter_backups(3164444) as listing:
+        ...     async for backup in listing:
+        ...         if backup.size_gigabytes > 20.0:
+        ...             break
+        >>> backup.size_gigabytes
+        20.5
     """
 
     def __init__(
@@ -141,6 +173,14 @@ class Listing(ResultStream[T]):
         concurrency: int = DEFAULT_PAGE_CONCURRENCY,
         first: Page[T] | None = None,
     ) -> None:
+        """Begin with nothing fetched.
+
+        Args:
+            source: Where the pages come from.
+            concurrency: The most pages that are fetched at once; as many may be kept for the
+                consumer.
+            first: The first page, if it has been fetched already.
+        """
         super().__init__()
         self._source = source
         self._concurrency = concurrency
@@ -237,10 +277,7 @@ class Paged(msgspec.Struct, Generic[T], frozen=True):
 
     def page(self, answer: Answer) -> Page[T]:
         """Read an answer as a page."""
-        links, has_next = answer.links, None
-        if links is not None:
-            has_next = links.pages is not None and links.pages.next is not None
-        return Page(self.items(answer), answer.meta.total, has_next)
+        return Page(self.items(answer), answer.meta.total, has_next(answer))
 
     def listing(
         self, first: Page[T] | None = None, *, concurrency: int = DEFAULT_PAGE_CONCURRENCY

@@ -236,7 +236,7 @@ class Portal(OfOneProcess):
             finally:
                 self._leave(thread)
         except CANCELLED:
-            raise APIConnectionError(CLOSED_MEANWHILE) from None
+            raise APIConnectionError(CLOSED_MEANWHILE, unreachable=True) from None
         except BaseException as error:
             crossing.cancel()
             error.__traceback__ = _without_machinery(error.__traceback__)

@@ -8,18 +8,20 @@ import aiohttp
 
 from ._call import Call
 from ._config import AccessToken
+from ._text import one_line
 from .errors import APIConnectionError, APITimeoutError
 
 __all__ = ["WIRE_FAILURES", "may_have_been_sent", "wire_error"]
 
 WIRE_FAILURES: Final = (aiohttp.ClientError, OSError, EOFError)
 """What is raised when the other side, or the way there, is at fault; ``TimeoutError`` is one."""
-UNSENT: Final = (
+UNREACHABLE: Final = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientHttpProxyError,
     aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
 )
+"""Those of them that are raised when no connection came to be."""
+UNSENT: Final = (*UNREACHABLE, aiohttp.InvalidURL)
 """Those of them before which nothing is sent."""
 
 
@@ -43,7 +45,7 @@ def wire_error(error: Exception, call: Call) -> APIConnectionError:
 
 def _named(error: Exception, call: Call) -> APIConnectionError:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return APITimeoutError("no connection in time", **call.about())
+        return APITimeoutError("no connection in time", unreachable=True, **call.about())
     if isinstance(error, TimeoutError):
         within = call.terms.timeout.total
         return APITimeoutError(
@@ -52,7 +54,7 @@ def _named(error: Exception, call: Call) -> APIConnectionError:
         )
     return APIConnectionError(
         f"the connection failed: {call.terms.token.redact(_said(error))}",
-        unreachable=isinstance(error, aiohttp.ClientConnectorError),
+        unreachable=isinstance(error, UNREACHABLE),
         **call.about(),
     )
 
@@ -63,11 +65,11 @@ def _said(error: Exception) -> str:
     Where it cannot read an answer, it speaks of a status 400, which nobody sent.
     """
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy answered {error.status} {error.message}"
+        return f"the proxy answered {error.status} {one_line(error.message)}"
     source = error.__cause__ if isinstance(error, aiohttp.ClientPayloadError) else error
     message = getattr(source, "message", None)
     said = message if isinstance(message, str) else str(error)
-    return " ".join(said.split()).rstrip(".") or type(error).__name__
+    return one_line(said).rstrip(".") or type(error).__name__
 
 
 def _shown_cause(error: BaseException, token: AccessToken) -> BaseException | None:

@@ -229,8 +229,8 @@ class APIConnectionError(APIError):
     """No answer: the connection was refused, reset or broken off.
 
     Attributes:
-        unreachable: No connection came to be at all (refused, no such host, a TLS failure), so the
-            next request will fare no better.
+        unreachable: No connection came to be at all (refused, not in time, no such host, a TLS
+            failure), or the client was closed, so the next request will fare no better.
     """
 
     def __init__(

@@ -431,6 +431,21 @@ async def test_close_with_calls_under_way(
     await simulator.wait_for(lambda s: s.open_connections == 0)
 
 
+async def test_close_ends_a_fan_out(
+    async_client: AsyncGradient, simulator: Simulator, droplet_id: int
+) -> None:
+    """A client that is closed answers for no Droplet any more: the run ends with the error."""
+    simulator.faults.add(Fault.hold(), times=None)
+    results = async_client.gpu_droplets.backups.list_many([droplet_id, 7, 8])
+    waiting = asyncio.ensure_future(anext(results))
+    await simulator.wait_for(held=3)
+    await async_client.close()
+    with pytest.raises(errors.APIConnectionError, match="the client was closed") as caught:
+        await waiting
+    assert caught.value.unreachable
+    assert set(results.missing) == {droplet_id, 7, 8}
+
+
 async def test_close_while_calls_pause_or_queue(
     make_client: MakeClient, simulator: Simulator, droplet_id: int
 ) -> None:
@@ -579,6 +594,38 @@ async def test_connecting_takes_too_long(silent_port: int, timeout: Timeout) -> 
     async with AsyncGradient("token", base_url=url, timeout=timeout, max_retries=0) as client:
         with pytest.raises(errors.APITimeoutError, match=r"no connection in time|within 0\.05 s"):
             await client.gpu_droplets.backups.list(1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="depends on how the system queues")
+async def test_connecting_takes_too_long_for_all(silent_port: int) -> None:
+    """Where no connection comes about in time, the next Droplet would fare no better."""
+    url, timeout = f"http://127.0.0.1:{silent_port}", Timeout(9.0, connect=0.05)
+    async with AsyncGradient("token", base_url=url, timeout=timeout, max_retries=0) as client:
+        results = client.gpu_droplets.backups.list_many(range(1, 10_000), concurrency=1)
+        with pytest.raises(errors.APITimeoutError, match="no connection in time") as caught:
+            await anext(results)
+    assert caught.value.unreachable
+    assert len(results.missing) == 9_999
+
+
+async def test_a_proxy_that_refuses_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that wants a password lets no Droplet be asked about: the run ends with its word."""
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 407 Who\x1b[2J are you\r\nContent-Length: 0\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        async with AsyncGradient("tok", base_url="https://api.test", max_retries=0) as client:
+            results = client.gpu_droplets.backups.list_many([1, 2, 3], concurrency=1)
+            with pytest.raises(errors.APIConnectionError, match="the proxy answered 407") as caught:
+                await anext(results)
+    assert caught.value.unreachable
+    assert str(caught.value).isprintable()
+    assert len(seen) == 1
 
 
 @pytest.mark.usefixtures("unknown_hosts")

@@ -201,6 +201,17 @@ def test_body_is_json_or_text_or_nothing(content: bytes, body: object) -> None:
     assert error_for(500, content).body == body
 
 
+def test_what_a_server_says_is_one_line() -> None:
+    """Line breaks and control characters of an answer forge no line of a log."""
+    error = error_for(
+        404,
+        b'{"id":"not\\nfound\\u001b[2J","message":"line 1\\r\\nline 2","request_id":"a\\nb"}',
+    )
+    assert error.message == "404 not found\\x1b[2J: line 1 line 2"
+    assert getattr(error, "request_id", None) == "a b"
+    assert str(error).isprintable()
+
+
 def test_rate_limit_error_of_the_minute() -> None:
     """A 429 with ``retry-after`` is of the short limit, and says when to come back."""
     error = error_for(

@@ -939,7 +939,7 @@ class TestErrorsOfAll:
                 results = client.gpu_droplets.backups.list_many(ids, concurrency=4)
                 reading = asyncio.create_task(collect(results, given))
                 await far.wait_for(held=4)
-            with pytest.raises(RuntimeError, match="client is closed"):
+            with pytest.raises(APIConnectionError, match="the client was closed while"):
                 await reading
         assert sorted([*(result.droplet_id for result in given), *results.missing]) == ids
         assert sum(result.error is None for result in given) == 2

@@ -20,7 +20,8 @@ PACKAGE = ROOT / "gradient_async"
 
 # From the bottom up: a module imports from lines below its own and never from beside it.
 LAYERS: list[set[str]] = [
-    {"_version", "errors", "_checks", "_fork", "_deadlines", "_loop", "_resolver", "_slots"},
+    {"_version", "_text", "errors", "_checks", "_fork", "_deadlines", "_loop"},
+    {"_resolver", "_slots"},
     {"types", "_structure", "_options", "_retry", "_session", "_droplet_ids"},
     {"_http", "audit"},
     {"_rate_limit"},

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import attrs
 import pytest
+from aiohttp import web
 from async_helpers import collect, far_client, nothing_left, settle
 from hypothesis import given
 from hypothesis import strategies as st
@@ -187,6 +188,22 @@ class TestPagePlan:
         server = Server(list(range(count)), per_page=3, total=lambda _: None)
         assert read(server, PagePlan(200)) == (set(range(count)), True)
         assert len(server.asked) == 1 + -(-count // 3)
+
+    @pytest.mark.parametrize("count", range(3, 9))
+    @pytest.mark.parametrize("total", [0, 1, 2, "page"])
+    def test_a_total_that_the_links_contradict_hides_nothing(
+        self, count: int, total: int | str
+    ) -> None:
+        """Where there is a next page, a total that was reached is none: the links tell."""
+        plan, read = PagePlan(2), list[int]()
+        while plan.read < plan.last:
+            items = page_of(list(range(count)), plan.read + 1, 2)
+            read += items
+            named = len(items) if isinstance(total, str) else min(total, count)
+            plan.add(items, named, has_next=2 * (plan.read + 1) < count)
+        assert read == list(range(count))
+        assert plan.settled
+        assert plan.read <= 1 + -(-count // 2)  # after a full page one more is looked at
 
     @pytest.mark.parametrize(("total", "last"), [(0, 1), (1, 1), (2, 1), (3, 2), (5, 3)])
     def test_the_total_tells_the_last_page(self, total: int, last: int) -> None:
@@ -493,6 +510,28 @@ class TestOverSockets:
         assert before & set(backup_ids(large)) <= set(got)
         assert large.received <= 12
 
+    @pytest.mark.parametrize("total", ["of the page", 200, 400, 0])
+    async def test_a_total_that_the_links_contradict_hides_nothing(
+        self, large: Simulator, total: int | str
+    ) -> None:
+        """A server that counts each page by itself, or an old total, loses no backup anywhere."""
+        known = backup_ids(large)
+
+        def answer(request: web.BaseRequest) -> web.Response:
+            page = int(request.query["page"])
+            ids = known[200 * (page - 1) : 200 * page]
+            named = len(ids) if isinstance(total, str) else total
+            content = page_content(ids, named, has_next=200 * page < len(known))
+            return web.Response(body=content, content_type="application/json")
+
+        large.faults.add(Fault.callback(answer), path="/backups$", times=None)
+        async with far_client(large) as client:
+            backups = client.gpu_droplets.backups
+            assert [b.id async for b in backups.iter_backups(only(large))] == known
+            [result] = await collect(backups.list_many([only(large)]))
+        assert result.error is None
+        assert [backup.id for backup in result.backups] == known
+
     async def test_a_listing_whose_pages_do_not_add_up_is_an_error(self, large: Simulator) -> None:
         """A server that shows less than it names is asked again, and then not believed."""
         large.faults.add(page_body([1, 2], total=7), path="/backups$", times=None)
@@ -602,6 +641,11 @@ class TestOverSockets:
 
 def page_body(ids: Sequence[int], total: int | None, *, has_next: bool = False) -> Fault:
     """An answer with these backups, whatever page is asked for."""
+    return Fault.body(page_content(ids, total, has_next=has_next))
+
+
+def page_content(ids: Sequence[int], total: int | None, *, has_next: bool) -> bytes:
+    """The body of a page with these backups."""
     one = (
         '{{"id":{},"name":"n","regions":[],"created_at":"2026-01-01T00:00:00Z",'
         '"min_disk_size":1,"size_gigabytes":1.5,"type":"backup"}}'
@@ -609,4 +653,4 @@ def page_body(ids: Sequence[int], total: int | None, *, has_next: bool = False) 
     backups = ",".join(one.format(backup_id) for backup_id in ids)
     meta = "" if total is None else f'"total":{total}'
     links = '"pages":{"next":"https://api/next"}' if has_next else ""
-    return Fault.body(f'{{"backups":[{backups}],"links":{{{links}}},"meta":{{{meta}}}}}'.encode())
+    return f'{{"backups":[{backups}],"links":{{{links}}},"meta":{{{meta}}}}}'.encode()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -22,11 +23,14 @@ from .options import (
     parse_duration,
     parse_findings,
 )
-from .problems import BUG, INTERRUPTED, TERMINATED, one_line
+from .problems import BUG, INTERRUPTED, READER_GONE, TERMINATED, one_line
 from .signals import sigterm
 from .terminal import occupy_standard_descriptors, tell_as_it_is
 
 __all__ = ["app", "run"]
+
+COMPLETION: Final = "_GRADIENT_ASYNC_COMPLETE"
+"""Is set where a shell asks how to complete a line."""
 
 
 @click.group(
@@ -254,6 +258,10 @@ def _run(args: Sequence[str]) -> int:
         return _told(one_line(error), error.exit_code, args)
     except (click.Abort, KeyboardInterrupt):
         return _told("gradient-async: interrupted", INTERRUPTED, args)
+    except SystemExit:
+        if COMPLETION in os.environ:
+            raise
+        return READER_GONE  # nothing else has click end so: nobody reads its help any more
     except ModuleNotFoundError:
         raise
     except Exception as error:

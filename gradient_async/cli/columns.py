@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar, cast
 
 import attrs
 
+from .._text import clean
 from ..audit.times import iso_time, whole_seconds
 from .problems import Problem
-from .text import clean, day_and_time, short_duration
+from .text import day_and_time, short_duration
 
 __all__ = ["Column", "Layout", "as_csv", "as_text"]
 

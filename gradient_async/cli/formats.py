@@ -14,10 +14,10 @@ from typing import Any, Final, Generic, TypeVar
 import attrs
 import msgspec
 
+from .._text import clean
 from .columns import Column, Layout, as_csv
 from .options import Format
 from .output import Output
-from .text import clean
 
 __all__ = ["STREAMED", "Writer", "encode", "writer_for"]
 

@@ -16,9 +16,9 @@ from typing import Final, Literal, Protocol, TextIO, TypeAlias
 
 import click
 
+from .._text import clean
 from .problems import READER_GONE, Problem
 from .terminal import is_terminal
-from .text import clean
 
 __all__ = [
     "PARTIAL",

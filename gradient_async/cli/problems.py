@@ -6,7 +6,7 @@ from typing import Final
 
 import click
 
-from .text import clean
+from .._text import clean
 
 __all__ = [
     "BUG",

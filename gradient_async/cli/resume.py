@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final
 import attrs
 import msgspec
 
+from .._text import clean
 from .options import Destination
 from .output import (
     PARTIAL,
@@ -21,7 +22,6 @@ from .output import (
     written_to,
 )
 from .problems import Problem
-from .text import clean
 
 __all__ = ["Finished", "Resumed", "finished_lines", "how_to_resume"]
 

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 
 from .. import AsyncGradient, ConfigurationError
 from .._config import TOKEN_VARIABLE
+from .._text import clean
 from .options import Connection
 from .problems import Problem
 from .signals import sigterm
-from .text import clean
 
 __all__ = ["check_connection", "open_client", "run_in_loop", "token_source"]
 

@@ -9,7 +9,7 @@ from typing import Any, Final, TextIO
 
 import click
 
-from .text import clean
+from .._text import clean
 
 __all__ = [
     "is_terminal",

@@ -5,28 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-__all__ = ["clean", "count_of", "day_and_time", "droplet", "gigabytes", "named", "short_duration"]
+from .._text import clean
+
+__all__ = ["count_of", "day_and_time", "droplet", "gigabytes", "named", "short_duration"]
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
-def clean(text: str) -> str:
-    r"""Return text that cannot steer a terminal, nor reorder or hide what stands beside it.
-
-    Example:
-        >>> clean("gpu\x1b[31m-train")
-        'gpu\\x1b[31m-train'
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
-    )
-
-
 def day_and_time(moment: datetime) -> str:
     """Return a time in UTC, to the minute."""
-    from ..audit.times import in_utc  # `clean` is to load nothing
+    from ..audit.times import in_utc  # most commands show no time
 
     return f"{in_utc(moment):%Y-%m-%d %H:%M}"
 
@@ -71,7 +59,7 @@ def droplet(droplet_id: int, name: str | None) -> str:
         >>> droplet(3164444, "gpu-train-00"), droplet(3164444, None)
         ('Droplet 3164444 (gpu-train-00)', 'Droplet 3164444')
     """
-    return f"Droplet {droplet_id}" if name is None else f"Droplet {droplet_id} ({name})"
+    return f"Droplet {droplet_id}" if name is None else f"Droplet {droplet_id} ({clean(name)})"
 
 
 def named(ids: Iterable[int], most: int | None = None) -> str:

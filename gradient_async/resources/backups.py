@@ -12,7 +12,7 @@ from .._fan_out import FanOut, ends_run
 from .._fleet import FleetPlan, PlanChoice, checked_plan, oldest_first
 from .._fleet_reader import FleetReader
 from .._options import DEFAULT_CONCURRENCY, RequestOptions
-from .._paging import DEFAULT_PAGE_CONCURRENCY, Get, Listing
+from .._paging import DEFAULT_PAGE_CONCURRENCY, Get, Listing, has_next
 from .._resource import AsyncAPIResource
 from ..errors import GradientError
 from ..types import (
@@ -434,7 +434,8 @@ async def _ask(get: Get, droplet_id: int) -> DropletBackups:
     try:
         answer: BackupListResponse = await get(unchecked_backups_endpoint(droplet_id, FIRST_PAGE))
         # Nearly always one page is all; a listing of it would cost a sixth of the request.
-        if len({backup.id for backup in answer.backups}) == answer.meta.total:
+        ids = {backup.id for backup in answer.backups}
+        if len(ids) == answer.meta.total and not has_next(answer):
             return DropletBackups(droplet_id, oldest_first(answer.backups))
         pages = backups_of(get, droplet_id)
         listing = pages.listing(pages.page(answer))

@@ -44,6 +44,18 @@ def test_findings_are_code_1_and_the_worst_is_first(cli: Cli, simulator: Simulat
     assert len(cli("audit", "-f", "jsonl").lines) == len(simulator.fleet.droplets)
 
 
+def test_a_name_does_not_steer_the_terminal(cli: Cli, simulator: Simulator) -> None:
+    """The figures above the table name the worst Droplet with control characters written out."""
+    with simulator.fleet.edit():
+        for droplet in simulator.fleet.droplets.values():
+            droplet.name = "web\x1b]0;owned\x07\nx"
+    done = cli("audit")
+    figures = done.out.splitlines()[1]
+    assert "worst recovery point" in figures
+    assert figures.endswith("(web\\x1b]0;owned\\x07\\nx)")
+    assert not CONTROL.search(done.out)
+
+
 def test_the_policies_are_read_once(cli: Cli, simulator: Simulator) -> None:
     """An audit that joins the account reads the policies once."""
     cli("audit", "--plan", "joined")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import gradient_async
 from gradient_async.cli import main
 from gradient_async.testing import Simulator
 
-from .commands import CONTROL, Cli
+from .commands import COMMAND, CONTROL, Cli, environment
 
 
 @pytest.fixture(autouse=True)
@@ -234,6 +235,18 @@ def test_the_installed_script_completes_its_commands() -> None:
         check=False,
     )
     assert run.stdout == "plain,supported-policies\n"
+
+
+@pytest.mark.parametrize("asked", [["backups", "--help"], ["--version"], []], ids=" ".join)
+def test_help_to_a_reader_that_went_away(asked: list[str]) -> None:
+    """As what else is written to a pipe that nobody reads, it ends with the code of SIGPIPE."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [*COMMAND, *asked], stdout=writer, stderr=subprocess.PIPE, env=environment(), check=False
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_help_loads_neither_the_http_client_nor_the_terminal_library() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import click
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gradient_async import APIConnectionError, RateLimitStatus, WindowStatus
@@ -29,16 +29,6 @@ NO_LIMIT = RateLimitStatus(None, None, None, (), None, 0)
 def limited(used: int, limit: int = 250, seconds: float = 60.0) -> RateLimitStatus:
     """Give the status of one window."""
     return attrs.evolve(NO_LIMIT, windows=(WindowStatus(limit, seconds, used, 0),))
-
-
-@given(st.text())
-@example("\udc80")
-def test_cleaned_text_can_be_printed(given_text: str) -> None:
-    """Cleaned text is printable and valid UTF-8, and printable text is not changed."""
-    cleaned = text.clean(given_text)
-    assert cleaned.isprintable()
-    cleaned.encode("utf-8")
-    assert not given_text.isprintable() or cleaned == given_text
 
 
 @pytest.mark.parametrize(
