@@ -16,9 +16,10 @@ from datetime import UTC, datetime, timedelta
 from weakref import WeakKeyDictionary
 
 from ._fork import tell_after_fork
+from ._gate import SPREAD
 from ._http import RateLimitHeaders
 from ._rate_limit import RateLimit, RateLimitStatus
-from ._schedule import SPREAD, Schedule
+from ._schedule import Schedule
 from .errors import LimitKind, RateLimitError
 
 __all__ = ["Pacer"]
@@ -161,17 +162,17 @@ class Pacer:
             now = self._clock()
             self._schedule.refuse(now, sent_at, limits)
             self._newest = limits
-            opens_at = self._schedule.opens_at
+            opens_at = self._schedule.gate.opens_at
             self._send_away(now, opens_at, [w for w in self._waiting if w.give_up_at < opens_at])
             self._serve(now)
 
     def closed_since(self, sent_at: float) -> bool:
         """Tell whether a 429 has closed the gate after a request was started."""
-        return self._schedule.opens_at > sent_at
+        return self._schedule.gate.opens_at > sent_at
 
     def closed_for(self) -> float:
         """Return the seconds until the gate opens."""
-        return max(0.0, self._schedule.opens_at - self._clock())
+        return max(0.0, self._schedule.gate.opens_at - self._clock())
 
     def give_back(self, sent_at: float) -> None:
         """Take back a start that led to no request on the wire."""
@@ -237,7 +238,7 @@ class Pacer:
         """Look at the windows and the queue."""
         with self._lock:
             now, newest, schedule = self._clock(), self._newest, self._schedule
-            ready_at = schedule.ready_at(now) if self._waiting else schedule.opens_at
+            ready_at = schedule.ready_at(now) if self._waiting else schedule.gate.opens_at
             return RateLimitStatus(
                 limit=newest.limit,
                 remaining=newest.remaining,

@@ -1,4 +1,4 @@
-"""When a request may be sent: a token's sliding windows, and the gate that a 429 closes.
+"""When a request may be sent: a token's sliding windows, behind the gate that a 429 closes.
 
 Pure: `Schedule` is told the time. `Pacer` has requests wait until the time that it names.
 
@@ -19,22 +19,15 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from ._gate import Gate
 from ._http import RateLimitHeaders
 from ._rate_limit import RateLimit, WindowStatus
-from ._retry import backoff
 from .errors import LimitKind
 
-__all__ = ["LONGEST_PAUSE", "LONGEST_SPREAD", "SPREAD", "Schedule"]
+__all__ = ["LONGEST_PAUSE", "Schedule"]
 
 LONGEST_PAUSE: Final = 3600.0
 """The API counts no request for longer than an hour, so no pause needs to be longer."""
-LONGEST_BACKOFF: Final = 30.0
-ANSWER_SECONDS: Final = 1.0
-"""How long those that wait for the answer to another request expect it to take."""
-SPREAD: Final = 0.05
-"""The gate opens later by up to this part of the pause, so that processes do not come in step."""
-LONGEST_SPREAD: Final = 1.0
-"""Seconds that this is at most."""
 ROUNDING: Final = 1e-6
 
 
@@ -110,8 +103,8 @@ class _Window:
         best = least + bisect_left(
             counts, True, key=lambda count: self._expiry(count, now) >= fading(count)
         )
-        times = [self._expiry(best, now)] if best <= most else []
-        return min([*times, fading(best - 1)]) if best > least else times[0]
+        near_best = range(max(least, best - 1), min(best, most) + 1)
+        return min(max(self._expiry(count, now), fading(count)) for count in near_best)
 
     def observe(self, now: float, used: int, running: int, sent_at: float) -> None:
         """Take ``used``, which the server counted between ``sent_at`` and ``now``."""
@@ -147,67 +140,50 @@ class Schedule:
         windows = () if rate_limit is None else rate_limit.windows
         self.windows = sorted((_Window(*window) for window in windows), key=lambda w: w.seconds)
         self.running = 0
-        self.opens_at = float("-inf")
-        self._random = random
-        self._refusals = 0
-        self._guessed = False
-        self._probe_sent_at: float | None = None  # it goes first, to find out
-        self._refused_by: LimitKind | None = None
+        self.gate = Gate(random)
 
     def start(self, now: float) -> bool:
         """Take a place in every window, if the gate is open and each of them has one."""
-        if now < self.opens_at or self._probe_sent_at is not None:
+        if not self.gate.is_open(now):
             return False
         for window in self.windows:
             if not window.has_room(now, self.running):
                 return False
         self.running += 1
-        if self._guessed:
-            self._probe_sent_at = now
+        self.gate.on_pass(now)
         return True
 
     def ready_at(self, now: float, ahead: int = 0) -> float:
         """Return the earliest time at which a request with ``ahead`` others before it may start."""
         times = [window.room_at(now, self.running, ahead) for window in self.windows]
-        if self._probe_sent_at is not None:
-            times.append(now + ANSWER_SECONDS)
-        return max(now, self.opens_at, *times)
+        return max([self.gate.passes_at(now), *times])
 
     def kind_at(self, now: float, ahead: int) -> LimitKind | None:
         """Tell which limit it is that such a request would wait for."""
         times = [window.room_at(now, self.running, ahead) for window in self.windows]
-        if not times or self.opens_at >= max(times):
-            return self._refused_by
+        if not times or self.gate.opens_at >= max(times):
+            return self.gate.closed_by
         return "burst" if times[0] >= max(times) else "hourly"
 
     def give_back(self, sent_at: float) -> None:
         """Take back a start that led to no request on the wire."""
-        self._end(sent_at)
+        self.running -= 1
+        self.gate.on_give_back(sent_at)
 
     def end_all(self, now: float) -> None:
         """Count all that is under way as ended, as after a fork."""
         for _ in range(self.running):
             self.finish(now, now, None)
-        self._probe_sent_at, self._guessed = None, False
-
-    def _end(self, sent_at: float) -> bool:
-        """End a request, and tell whether it was the probe."""
-        self.running -= 1
-        was_probe = sent_at == self._probe_sent_at
-        if was_probe:
-            self._probe_sent_at = None
-        return was_probe
+        self.gate.forget_probe()
 
     def finish(self, now: float, sent_at: float, limits: RateLimitHeaders | None) -> None:
         """Count a request that ended at ``now``, with the headers of its answer if it had one."""
-        if self._end(sent_at):
-            self._guessed = False
+        self.running -= 1
+        self.gate.on_end(sent_at, answered=limits is not None)
         for window in self.windows:
             window.answered.append(now)
         if limits is None:
             return
-        if sent_at >= self.opens_at:
-            self._refusals = 0
         remaining = limits.remaining
         if remaining is None:
             return
@@ -221,36 +197,17 @@ class Schedule:
 
     def _pause_when_used_up(self, now: float, remaining: int, limits: RateLimitHeaders) -> None:
         if remaining == 0 and (reset_in := limits.reset_in or 0.0) > 0:
-            self.opens_at = max(self.opens_at, now + min(reset_in, LONGEST_PAUSE))
+            self.gate.close_for(now, min(reset_in, LONGEST_PAUSE))
 
     def refuse(self, now: float, sent_at: float, limits: RateLimitHeaders) -> None:
-        """Close the gate after an answer 429 to a request that was sent at ``sent_at``.
-
-        Answers to requests that were sent before the gate closed tell nothing new: only one that
-        wants a pause longer by more than rounding moves the opening. Where nothing tells how long
-        to pause, one request has to find out, or all that wait would be refused once more.
-        """
-        self._end(sent_at)
-        asked = self._pause(now, limits)
-        if sent_at >= self.opens_at:
-            self._refusals += 1
-            self._guessed = asked is None
-            pause = backoff(1, 0.0) if asked is None else asked
-            if self._refusals > 1:
-                pause = max(pause, backoff(self._refusals - 1, 0.0, longest=LONGEST_BACKOFF))
-            self._close(now + pause + self._random() * min(SPREAD * pause, LONGEST_SPREAD), limits)
-        elif asked is not None and now + asked > self.opens_at + 1:
-            self._guessed = False
-            self._close(now + asked, limits)
+        """Close the gate after an answer 429 to a request that was sent at ``sent_at``."""
+        self.running -= 1
+        self.gate.on_refusal(now, sent_at, self._pause(now, limits), limits.refused_by)
         window = self._refusing_window(limits)
         if window is not None:
             others = window.limit - window.own(now, self.running)
-            if others > window.others(self.opens_at):
-                window.see_others(now, others, self.opens_at)
-
-    def _close(self, opens_at: float, limits: RateLimitHeaders) -> None:
-        self.opens_at = opens_at
-        self._refused_by = limits.refused_by
+            if others > window.others(self.gate.opens_at):
+                window.see_others(now, others, self.gate.opens_at)
 
     def _refusing_window(self, limits: RateLimitHeaders) -> _Window | None:
         """Return the window that a 429 is about, if it is about one."""

@@ -25,6 +25,7 @@ LAYERS: list[set[str]] = [
     {"types", "_structure", "_options", "_retry", "_session", "_droplet_ids"},
     {"_http", "audit"},
     {"_rate_limit"},
+    {"_gate"},
     {"_schedule", "_config", "_fleet"},
     {"_pacing"},
     {"_call", "_proxies"},

@@ -159,10 +159,10 @@ class TestScheduleRefused:
             pass
         for number in range(50):
             schedule.refuse(0.1 + number / 1000, 0.0, headers(retry_after=2))
-        assert schedule.opens_at == pytest.approx(2.1)
+        assert schedule.gate.opens_at == pytest.approx(2.1)
         assert schedule.start(2.2)
         schedule.refuse(2.3, 2.2, headers(retry_after=0))
-        assert schedule.opens_at == pytest.approx(2.8)
+        assert schedule.gate.opens_at == pytest.approx(2.8)
 
     def test_a_late_answer_that_asks_for_much_more_is_heard(self) -> None:
         """An answer of the burst that names a longer pause than the first moves the opening."""
@@ -171,7 +171,7 @@ class TestScheduleRefused:
         assert schedule.start(0.0)
         schedule.refuse(0.1, 0.0, headers(retry_after=2))
         schedule.refuse(0.1, 0.0, headers(retry_after=30))
-        assert schedule.opens_at == pytest.approx(30.1)
+        assert schedule.gate.opens_at == pytest.approx(30.1)
 
     def test_the_refusal_that_moves_the_opening_names_the_limit(self) -> None:
         """A gate that the hour's limit holds closed longer than the minute's is the hour's."""
@@ -191,7 +191,7 @@ class TestScheduleRefused:
             assert schedule.start(0.0)
         for pause in (2, 3, 3.5):
             schedule.refuse(0.0, 0.0, headers(retry_after=pause))
-            opened.append(schedule.opens_at)
+            opened.append(schedule.gate.opens_at)
         assert opened == [2.0, 2.0, 3.5]
 
     @pytest.mark.parametrize("said", [NO_HEADERS, headers(reset=int(EPOCH) - 9)])
@@ -203,7 +203,7 @@ class TestScheduleRefused:
         schedule = schedule_of()
         assert schedule.start(0.0)
         schedule.refuse(0.0, 0.0, said)
-        opens_at = schedule.opens_at
+        opens_at = schedule.gate.opens_at
         assert schedule.start(opens_at)
         assert not schedule.start(opens_at)
         assert schedule.ready_at(opens_at) == opens_at + 1.0
@@ -224,7 +224,7 @@ class TestScheduleRefused:
         assert schedule.start(1.0)  # although the third one is still under way
         assert not schedule.start(1.0)
         schedule.refuse(1.1, 1.0, NO_HEADERS)
-        assert schedule.opens_at == pytest.approx(1.6)
+        assert schedule.gate.opens_at == pytest.approx(1.6)
         schedule.finish(1.7, 0.0, NO_HEADERS)
         assert schedule.start(1.7)
         assert not schedule.start(1.7)
@@ -238,7 +238,7 @@ class TestScheduleRefused:
         assert schedule.start(0.0)
         schedule.refuse(0.1, 0.0, NO_HEADERS)
         schedule.refuse(0.2, 0.0, headers(retry_after=5))
-        assert schedule.opens_at == pytest.approx(5.2)
+        assert schedule.gate.opens_at == pytest.approx(5.2)
         assert fill(schedule, 5.2, 5.2, most=50) == 50
 
     def test_after_a_fork_nobody_is_waited_for(self) -> None:
@@ -266,22 +266,22 @@ class TestScheduleRefused:
         for _ in range(10):
             assert schedule.start(now)
             schedule.refuse(now, now, headers(retry_after=0))
-            pauses.append(schedule.opens_at - now)
-            now = schedule.opens_at
+            pauses.append(schedule.gate.opens_at - now)
+            now = schedule.gate.opens_at
         assert pauses == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
 
     def test_an_answer_that_is_good_ends_the_escalation(self) -> None:
         """After one good answer the next 429 counts as the first."""
         schedule = schedule_of()
         for _ in range(4):
-            assert schedule.start(schedule.opens_at + 1 if schedule.opens_at > 0 else 0.0)
+            assert schedule.start(schedule.gate.opens_at + 1 if schedule.gate.opens_at > 0 else 0.0)
             schedule.refuse(100.0, 100.0, headers(retry_after=0))
-            schedule.opens_at = 0.0
+            schedule.gate.opens_at = 0.0
         assert schedule.start(200.0)
         schedule.finish(200.0, 200.0, NO_HEADERS)
         assert schedule.start(200.0)
         schedule.refuse(200.0, 200.0, headers(retry_after=0))
-        assert schedule.opens_at == 200.0
+        assert schedule.gate.opens_at == 200.0
 
     @pytest.mark.parametrize(("reset_in", "pause"), [(-1, 0.5), (0, 0.5), (0.25, 0.25), (7, 7.0)])
     def test_a_reset_to_come_is_the_pause(self, reset_in: float, pause: float) -> None:
@@ -289,7 +289,7 @@ class TestScheduleRefused:
         schedule, reset = schedule_of(), int(EPOCH) + 10
         assert schedule.start(0.0)
         schedule.refuse(0.0, 0.0, headers(reset - reset_in, reset=reset))
-        assert schedule.opens_at == pause
+        assert schedule.gate.opens_at == pause
 
     @pytest.mark.parametrize(
         "said",
@@ -319,7 +319,7 @@ class TestScheduleRefused:
         for _ in range(6):
             assert schedule.start(now)
             schedule.refuse(now, now, headers(**said))
-            pauses.append(schedule.opens_at - now)
+            pauses.append(schedule.gate.opens_at - now)
             now = schedule.ready_at(now)
         assert all(pause > 0 for pause in pauses[1:])
         assert pauses[-1] >= 0.5
@@ -336,7 +336,7 @@ class TestScheduleRefused:
             schedule.finish(20.0, sent_at, NO_HEADERS)
         schedule.running += 1  # one that another version of the window let through
         schedule.refuse(30.0, 30.0, headers(reset=int(EPOCH) - 60))
-        assert schedule.opens_at == 5.0 + HOUR
+        assert schedule.gate.opens_at == 5.0 + HOUR
         assert schedule.kind_at(30.0, 0) == "hourly"
 
     def test_the_gate_opens_with_a_small_spread(self) -> None:
@@ -345,8 +345,8 @@ class TestScheduleRefused:
         for schedule, pause in ((short, 2), (long, 600)):
             assert schedule.start(0.0)
             schedule.refuse(0.0, 0.0, headers(retry_after=pause))
-        assert short.opens_at == pytest.approx(2.1)
-        assert long.opens_at == 601.0
+        assert short.gate.opens_at == pytest.approx(2.1)
+        assert long.gate.opens_at == 601.0
 
     def test_without_windows_an_answer_that_leaves_nothing_pauses(self) -> None:
         """With ``rate_limit=None`` it waits for the reset when the last place was used."""

@@ -15,6 +15,7 @@ atheris: Any = import_module("atheris")  # it has no types
 
 with atheris.instrument_imports(include=["gradient_async", "email"]):
     from gradient_async import errors
+    from gradient_async._gate import LONGEST_SPREAD
     from gradient_async._http import (
         RateLimitHeaders,
         Response,
@@ -24,7 +25,7 @@ with atheris.instrument_imports(include=["gradient_async", "email"]):
     )
     from gradient_async._rate_limit import RateLimit
     from gradient_async._retry import retry_delay
-    from gradient_async._schedule import LONGEST_PAUSE, LONGEST_SPREAD, Schedule
+    from gradient_async._schedule import LONGEST_PAUSE, Schedule
 
 URL = "https://api.example.test/v2/droplets/1/backups?page=2"
 NAMES = (
@@ -88,10 +89,10 @@ def _check_limits(limits: RateLimitHeaders) -> None:
     for windows in (RateLimit(), None):
         schedule = Schedule(windows, random=lambda: 1.0)
         for ending in (schedule.refuse, schedule.finish):
-            assert schedule.start(10_000.0) or schedule.opens_at > 10_000.0
+            assert schedule.start(10_000.0) or schedule.gate.opens_at > 10_000.0
             if schedule.running:
                 ending(10_001.0, 10_000.0, limits)
-        assert schedule.opens_at <= 10_001.0 + LONGEST_PAUSE + LONGEST_SPREAD
+        assert schedule.gate.opens_at <= 10_001.0 + LONGEST_PAUSE + LONGEST_SPREAD
         schedule.ready_at(10_002.0)
 
 
