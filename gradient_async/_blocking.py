@@ -163,7 +163,7 @@ class Feed(AsyncIds):
             self._failure = error
             self._exhausted = True
 
-    def tell(self) -> None:
+    def notify(self) -> None:
         """Let what waits for an ID look for it; on the loop."""
         self._arrived.set()
 
@@ -249,5 +249,5 @@ class BlockingFanOut(BlockingIterator[T]):
         return batch
 
     async def _fed(self, feed: Feed, take: Callable[[], Coroutine[Any, Any, R]]) -> R:
-        feed.tell()
+        feed.notify()
         return await take()

@@ -115,7 +115,7 @@ class _Run(Generic[R]):
         self._ask = ask
         self._concurrency = concurrency
         self._repeats: _Repeats[R] = _Repeats(ids.repeated())
-        self._news: asyncio.Future[None] | None = None
+        self._changed: asyncio.Future[None] | None = None
 
     def add_worker(self) -> None:
         over = self.left or self.ids.ended or self.error is not None
@@ -147,7 +147,7 @@ class _Run(Generic[R]):
         elif (error := worker.exception()) is not None:
             self.fail(error)
         if not self.workers:
-            self.tell()
+            self.notify()
 
     async def _work(self) -> None:
         while True:
@@ -173,7 +173,7 @@ class _Run(Generic[R]):
         if self._repeats.possible:
             self._repeats.keep(droplet_id, answer, times)
         self.ready.extend([answer] * times)
-        self.tell()
+        self.notify()
 
     def fail(self, error: BaseException) -> None:
         """End the run with an error, which is raised once the answers at hand are taken."""
@@ -181,16 +181,16 @@ class _Run(Generic[R]):
             self.error = error
             for worker in self.workers:
                 worker.cancel()
-        self.tell()
+        self.notify()
 
-    def tell(self) -> None:
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
+    def notify(self) -> None:
+        if self._changed is not None and not self._changed.done():
+            self._changed.set_result(None)
 
-    def news(self) -> asyncio.Future[None]:
+    def changed(self) -> asyncio.Future[None]:
         """Return what is done once there is an answer, an error or an end."""
-        self._news = self._loop.create_future()
-        return self._news
+        self._changed = self._loop.create_future()
+        return self._changed
 
 
 class FanOut(ResultStream[R]):
@@ -286,7 +286,7 @@ class FanOut(ResultStream[R]):
                 if run.ids.error is not None:
                     raise run.ids.error
                 return False
-            await run.news()
+            await run.changed()
         return True
 
     async def poll(self) -> list[R] | None:

@@ -95,7 +95,7 @@ class FleetReader(AsyncIds):
 
     async def plan(self, rate_limit: RateLimit | None) -> FleetPlan:
         """Read the first pages, and give what each plan would cost."""
-        summary, _ = await self._look(await self._droplets.fetch(1))
+        summary, _ = await self._first_pages(await self._droplets.fetch(1))
         return summary.plan(rate_limit)
 
     async def _read(self) -> AsyncGenerator[int, None]:
@@ -105,7 +105,7 @@ class FleetReader(AsyncIds):
         listing = self._droplets.listing(first)
         joins, images = False, None
         if self._choice != "per_droplet":
-            summary, images = await self._look(first)
+            summary, images = await self._first_pages(first)
             joins = self._joins(summary)
         if not joins:
             async with listing:
@@ -131,7 +131,7 @@ class FleetReader(AsyncIds):
             return summary.obstacle("joined") is None
         return summary.plan(None).choice == "joined"
 
-    async def _look(self, droplets: Page[Droplet]) -> tuple[FirstPages, Page[Image] | None]:
+    async def _first_pages(self, droplets: Page[Droplet]) -> tuple[FirstPages, Page[Image] | None]:
         """Look at the images, if they can be of use; give the first page of them, too."""
         reads_policies = self._known_policies is None
         summary = FirstPages(droplets.items, _total(droplets), reads_policies=reads_policies)

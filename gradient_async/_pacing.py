@@ -87,7 +87,7 @@ class Pacer:
     async def start(self, patience: float | None) -> float:
         """Wait until a request may be sent, and give the time from which it counts as sent.
 
-        Every start is followed by exactly one of `finish`, `refuse` and `give_back`.
+        Every start is followed by exactly one of `finish`, `on_refusal` and `give_back`.
 
         Args:
             patience: The most seconds to wait, ``None`` for no bound. The spread of the gate and
@@ -125,7 +125,7 @@ class Pacer:
         waiter = _Waiter(give_up_at)
         self._waiting.append(waiter)
         self._serve(now)
-        self._look_again(waiter.loop, now)
+        self._ensure_alarm(waiter.loop, now)
         return waiter
 
     def _leave(self, waiter: _Waiter) -> None:
@@ -156,11 +156,11 @@ class Pacer:
             if self._waiting:
                 self._serve(now)
 
-    def refuse(self, sent_at: float, limits: RateLimitHeaders) -> None:
+    def on_refusal(self, sent_at: float, limits: RateLimitHeaders) -> None:
         """Close the gate for all requests after an answer 429."""
         with self._lock:
             now = self._clock()
-            self._schedule.refuse(now, sent_at, limits)
+            self._schedule.on_refusal(now, sent_at, limits)
             self._newest = limits
             opens_at = self._schedule.gate.opens_at
             self._send_away(now, opens_at, [w for w in self._waiting if w.give_up_at < opens_at])
@@ -206,10 +206,10 @@ class Pacer:
             if not waiter.wake():
                 waiter.started_at = None
                 self._schedule.give_back(now)
-        while self._waiting and not self._look_again(self._waiting[0].loop, now):
+        while self._waiting and not self._ensure_alarm(self._waiting[0].loop, now):
             self._waiting.popleft()
 
-    def _look_again(self, loop: asyncio.AbstractEventLoop, now: float) -> bool:
+    def _ensure_alarm(self, loop: asyncio.AbstractEventLoop, now: float) -> bool:
         """Have the queue served when its first may start; ``False`` when the loop is gone."""
         at = self._schedule.ready_at(now)
         if self._alarms.get(loop, float("inf")) > at:
@@ -232,7 +232,7 @@ class Pacer:
                 del self._alarms[loop]
             self._serve(now)
             if any(waiter.loop is loop for waiter in self._waiting):
-                self._look_again(loop, now)
+                self._ensure_alarm(loop, now)
 
     def status(self) -> RateLimitStatus:
         """Look at the windows and the queue."""

@@ -199,7 +199,7 @@ class Schedule:
         if remaining == 0 and (reset_in := limits.reset_in or 0.0) > 0:
             self.gate.close_for(now, min(reset_in, LONGEST_PAUSE))
 
-    def refuse(self, now: float, sent_at: float, limits: RateLimitHeaders) -> None:
+    def on_refusal(self, now: float, sent_at: float, limits: RateLimitHeaders) -> None:
         """Close the gate after an answer 429 to a request that was sent at ``sent_at``."""
         self.running -= 1
         self.gate.on_refusal(now, sent_at, self._pause(now, limits), limits.refused_by)

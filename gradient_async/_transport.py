@@ -143,7 +143,7 @@ class Transport(OfOneProcess):
             raise
         limits = RateLimitHeaders(raw.headers, time.time())
         if raw.status == 429:
-            self.pacer.refuse(sent_at, limits)
+            self.pacer.on_refusal(sent_at, limits)
         else:
             self.pacer.finish(sent_at, limits)
         return Exchange(raw, here, call, deadline, started)

@@ -109,7 +109,7 @@ class TestPacer:
         pacer = Pacer(None, clock)
         sent_at = await pacer.start(None)
         assert (pacer.closed_since(sent_at), pacer.closed_for()) == (False, 0.0)
-        pacer.refuse(sent_at, headers(retry_after=20))
+        pacer.on_refusal(sent_at, headers(retry_after=20))
         assert pacer.closed_since(sent_at)
         assert 20.0 <= pacer.closed_for() <= 21.0  # a little later, so that not all come at once
         clock.now += pacer.closed_for()
@@ -131,7 +131,7 @@ class TestPacer:
     ) -> None:
         """The spread of the gate is on top: 60 seconds of patience do for ``retry-after: 60``."""
         pacer = Pacer(RateLimit(((1, 60.0),)), clock)
-        pacer.refuse(await pacer.start(None), headers(retry_after=60))
+        pacer.on_refusal(await pacer.start(None), headers(retry_after=60))
         task = asyncio.create_task(pacer.start(60.0))
         await settle()
         assert pacer.status().waiting == 1
@@ -146,7 +146,7 @@ class TestPacer:
         patient = asyncio.create_task(pacer.start(None))
         hurried = asyncio.create_task(pacer.start(70.0))
         await settle()
-        pacer.refuse(running[0], headers(retry_after=600))
+        pacer.on_refusal(running[0], headers(retry_after=600))
         with pytest.raises(RateLimitError) as caught:
             await hurried
         assert caught.value.retry_after == pytest.approx(600.5, abs=0.5)
@@ -195,7 +195,7 @@ class TestPacer:
     ) -> None:
         """Behind a gate it is the limit of the 429, of which only the minute's names a pause."""
         pacer = Pacer(None, clock)
-        pacer.refuse(await pacer.start(None), headers(**said))
+        pacer.on_refusal(await pacer.start(None), headers(**said))
         with pytest.raises(RateLimitError) as caught:
             await pacer.start(0.0)
         assert caught.value.kind == kind
@@ -288,9 +288,9 @@ class TestPacer:
         pacer = Pacer(RateLimit(((1, 60.0),)), clock)
         sent_at = await pacer.start(None)
         assert pacer.status().paused_until is None
-        pacer.refuse(sent_at, headers(retry_after=0))
+        pacer.on_refusal(sent_at, headers(retry_after=0))
         assert pacer.status().paused_until is None
-        pacer.refuse(await pacer.start(None), headers(retry_after=2))
+        pacer.on_refusal(await pacer.start(None), headers(retry_after=2))
         assert pacer.status().paused_until is not None
 
     async def test_a_child_process_starts_afresh(self, clock: ManualClock) -> None:

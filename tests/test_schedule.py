@@ -129,7 +129,7 @@ class TestScheduleAlone:
                 sent.pop()
                 schedule.give_back(0.0)
             elif step == "refuse" and sent:
-                schedule.refuse(now, sent.pop(0), headers(retry_after=value))
+                schedule.on_refusal(now, sent.pop(0), headers(retry_after=value))
             at = schedule.ready_at(now)
             assert copy.deepcopy(schedule).start(now) == (at <= now)
             if at > now and schedule.running < windows[0][0]:
@@ -158,10 +158,10 @@ class TestScheduleRefused:
         while schedule.start(0.0):
             pass
         for number in range(50):
-            schedule.refuse(0.1 + number / 1000, 0.0, headers(retry_after=2))
+            schedule.on_refusal(0.1 + number / 1000, 0.0, headers(retry_after=2))
         assert schedule.gate.opens_at == pytest.approx(2.1)
         assert schedule.start(2.2)
-        schedule.refuse(2.3, 2.2, headers(retry_after=0))
+        schedule.on_refusal(2.3, 2.2, headers(retry_after=0))
         assert schedule.gate.opens_at == pytest.approx(2.8)
 
     def test_a_late_answer_that_asks_for_much_more_is_heard(self) -> None:
@@ -169,8 +169,8 @@ class TestScheduleRefused:
         schedule = schedule_of((50, 2.0))
         assert schedule.start(0.0)
         assert schedule.start(0.0)
-        schedule.refuse(0.1, 0.0, headers(retry_after=2))
-        schedule.refuse(0.1, 0.0, headers(retry_after=30))
+        schedule.on_refusal(0.1, 0.0, headers(retry_after=2))
+        schedule.on_refusal(0.1, 0.0, headers(retry_after=30))
         assert schedule.gate.opens_at == pytest.approx(30.1)
 
     def test_the_refusal_that_moves_the_opening_names_the_limit(self) -> None:
@@ -178,9 +178,9 @@ class TestScheduleRefused:
         schedule = schedule_of((50, 2.0))
         assert schedule.start(0.0)
         assert schedule.start(0.0)
-        schedule.refuse(0.1, 0.0, headers(retry_after=5))
+        schedule.on_refusal(0.1, 0.0, headers(retry_after=5))
         assert schedule.kind_at(0.1, 0) == "burst"
-        schedule.refuse(0.1, 0.0, headers(reset=int(EPOCH) + 600))
+        schedule.on_refusal(0.1, 0.0, headers(reset=int(EPOCH) + 600))
         assert schedule.kind_at(0.1, 0) == "hourly"
 
     def test_late_answers_that_differ_by_rounding_are_not_heard(self) -> None:
@@ -190,7 +190,7 @@ class TestScheduleRefused:
         for _ in range(3):
             assert schedule.start(0.0)
         for pause in (2, 3, 3.5):
-            schedule.refuse(0.0, 0.0, headers(retry_after=pause))
+            schedule.on_refusal(0.0, 0.0, headers(retry_after=pause))
             opened.append(schedule.gate.opens_at)
         assert opened == [2.0, 2.0, 3.5]
 
@@ -202,7 +202,7 @@ class TestScheduleRefused:
         """Where a 429 does not say how long, all others wait for the end of the first after it."""
         schedule = schedule_of()
         assert schedule.start(0.0)
-        schedule.refuse(0.0, 0.0, said)
+        schedule.on_refusal(0.0, 0.0, said)
         opens_at = schedule.gate.opens_at
         assert schedule.start(opens_at)
         assert not schedule.start(opens_at)
@@ -219,11 +219,11 @@ class TestScheduleRefused:
         assert fill(schedule, 0.0, 0.0, most=1) == 1
         for _ in range(3):
             assert schedule.start(0.0)
-        schedule.refuse(0.1, 0.0, NO_HEADERS)
+        schedule.on_refusal(0.1, 0.0, NO_HEADERS)
         schedule.finish(0.2, 0.0, NO_HEADERS)
         assert schedule.start(1.0)  # although the third one is still under way
         assert not schedule.start(1.0)
-        schedule.refuse(1.1, 1.0, NO_HEADERS)
+        schedule.on_refusal(1.1, 1.0, NO_HEADERS)
         assert schedule.gate.opens_at == pytest.approx(1.6)
         schedule.finish(1.7, 0.0, NO_HEADERS)
         assert schedule.start(1.7)
@@ -236,8 +236,8 @@ class TestScheduleRefused:
         schedule = schedule_of()
         assert schedule.start(0.0)
         assert schedule.start(0.0)
-        schedule.refuse(0.1, 0.0, NO_HEADERS)
-        schedule.refuse(0.2, 0.0, headers(retry_after=5))
+        schedule.on_refusal(0.1, 0.0, NO_HEADERS)
+        schedule.on_refusal(0.2, 0.0, headers(retry_after=5))
         assert schedule.gate.opens_at == pytest.approx(5.2)
         assert fill(schedule, 5.2, 5.2, most=50) == 50
 
@@ -245,7 +245,7 @@ class TestScheduleRefused:
         """The request that was to find out is the parent's."""
         schedule = schedule_of()
         assert schedule.start(0.0)
-        schedule.refuse(0.0, 0.0, NO_HEADERS)
+        schedule.on_refusal(0.0, 0.0, NO_HEADERS)
         assert schedule.start(1.0)
         schedule.end_all(1.1)
         assert schedule.running == 0
@@ -255,9 +255,9 @@ class TestScheduleRefused:
         """A 429 that says how long to wait is believed, also when the one before did not say."""
         schedule = schedule_of()
         assert schedule.start(0.0)
-        schedule.refuse(0.0, 0.0, NO_HEADERS)
+        schedule.on_refusal(0.0, 0.0, NO_HEADERS)
         assert schedule.start(1.0)
-        schedule.refuse(1.0, 1.0, headers(retry_after=2))
+        schedule.on_refusal(1.0, 1.0, headers(retry_after=2))
         assert fill(schedule, 3.0, 3.0, most=50) == 50
 
     def test_refused_again_and_again_waits_longer_each_time(self) -> None:
@@ -265,7 +265,7 @@ class TestScheduleRefused:
         schedule, now, pauses = schedule_of(), 0.0, list[float]()
         for _ in range(10):
             assert schedule.start(now)
-            schedule.refuse(now, now, headers(retry_after=0))
+            schedule.on_refusal(now, now, headers(retry_after=0))
             pauses.append(schedule.gate.opens_at - now)
             now = schedule.gate.opens_at
         assert pauses == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
@@ -275,12 +275,12 @@ class TestScheduleRefused:
         schedule = schedule_of()
         for _ in range(4):
             assert schedule.start(schedule.gate.opens_at + 1 if schedule.gate.opens_at > 0 else 0.0)
-            schedule.refuse(100.0, 100.0, headers(retry_after=0))
+            schedule.on_refusal(100.0, 100.0, headers(retry_after=0))
             schedule.gate.opens_at = 0.0
         assert schedule.start(200.0)
         schedule.finish(200.0, 200.0, NO_HEADERS)
         assert schedule.start(200.0)
-        schedule.refuse(200.0, 200.0, headers(retry_after=0))
+        schedule.on_refusal(200.0, 200.0, headers(retry_after=0))
         assert schedule.gate.opens_at == 200.0
 
     @pytest.mark.parametrize(("reset_in", "pause"), [(-1, 0.5), (0, 0.5), (0.25, 0.25), (7, 7.0)])
@@ -288,7 +288,7 @@ class TestScheduleRefused:
         """Without ``retry-after`` it waits for the reset, and for a moment if that is over."""
         schedule, reset = schedule_of(), int(EPOCH) + 10
         assert schedule.start(0.0)
-        schedule.refuse(0.0, 0.0, headers(reset - reset_in, reset=reset))
+        schedule.on_refusal(0.0, 0.0, headers(reset - reset_in, reset=reset))
         assert schedule.gate.opens_at == pause
 
     @pytest.mark.parametrize(
@@ -318,7 +318,7 @@ class TestScheduleRefused:
         schedule, now, pauses = schedule_of(*limits, spread=1.0), 1000.0, list[float]()
         for _ in range(6):
             assert schedule.start(now)
-            schedule.refuse(now, now, headers(**said))
+            schedule.on_refusal(now, now, headers(**said))
             pauses.append(schedule.gate.opens_at - now)
             now = schedule.ready_at(now)
         assert all(pause > 0 for pause in pauses[1:])
@@ -335,7 +335,7 @@ class TestScheduleRefused:
         for sent_at in (10.0, 10.0):
             schedule.finish(20.0, sent_at, NO_HEADERS)
         schedule.running += 1  # one that another version of the window let through
-        schedule.refuse(30.0, 30.0, headers(reset=int(EPOCH) - 60))
+        schedule.on_refusal(30.0, 30.0, headers(reset=int(EPOCH) - 60))
         assert schedule.gate.opens_at == 5.0 + HOUR
         assert schedule.kind_at(30.0, 0) == "hourly"
 
@@ -344,7 +344,7 @@ class TestScheduleRefused:
         short, long = schedule_of((9, 60.0), spread=1.0), schedule_of((9, 60.0), spread=1.0)
         for schedule, pause in ((short, 2), (long, 600)):
             assert schedule.start(0.0)
-            schedule.refuse(0.0, 0.0, headers(retry_after=pause))
+            schedule.on_refusal(0.0, 0.0, headers(retry_after=pause))
         assert short.gate.opens_at == pytest.approx(2.1)
         assert long.gate.opens_at == 601.0
 
@@ -373,7 +373,7 @@ class TestScheduleRefused:
         assert schedule.start(0.0)
         schedule.finish(0.5, 0.0, headers(remaining=0, **said))
         assert schedule.ready_at(0.5) == 0.5
-        schedule.refuse(0.5, 0.0, headers(retry_after=1))
+        schedule.on_refusal(0.5, 0.0, headers(retry_after=1))
         assert schedule.ready_at(0.5) == 1.5
 
     def test_a_reset_without_remaining_zero_pauses_nobody(self) -> None:
@@ -418,7 +418,7 @@ class TestScheduleBesideOthers:
         """After a 429 of a window that others filled, the first answer tells what they left."""
         schedule = schedule_of((100, 60.0))
         assert schedule.start(0.0)
-        schedule.refuse(0.1, 0.0, headers(limit=100, remaining=0, retry_after=2))
+        schedule.on_refusal(0.1, 0.0, headers(limit=100, remaining=0, retry_after=2))
         assert schedule.start(2.1)
         assert not schedule.start(2.1)
         schedule.finish(2.2, 2.1, headers(limit=100, remaining=70))
@@ -489,7 +489,7 @@ class TestScheduleBesideOthers:
         schedule = schedule_of((100, 2.0))
         assert fill(schedule, 0.0, 0.1, most=25) == 25
         assert schedule.start(0.2)
-        schedule.refuse(0.3, 0.2, headers(limit=100, remaining=0, retry_after=2))
+        schedule.on_refusal(0.3, 0.2, headers(limit=100, remaining=0, retry_after=2))
         assert fill(schedule, 2.3, 2.4) == 25
 
     @pytest.mark.parametrize(("retry_after", "others"), [(2, [9, 0]), (None, [0, 99])])
@@ -501,14 +501,14 @@ class TestScheduleBesideOthers:
         assert fill(schedule, 0.0, 0.0, most=1) == 1
         assert schedule.start(0.0)
         asked = {"reset": int(EPOCH) + 2} if retry_after is None else {"retry_after": retry_after}
-        schedule.refuse(0.0, 0.0, headers(**asked))
+        schedule.on_refusal(0.0, 0.0, headers(**asked))
         assert [window.status(2.0, 0).used_by_others for window in schedule.windows] == others
 
     def test_a_refusal_that_is_not_of_the_limit_tells_of_nobody(self) -> None:
         """A 429 without any of the limit's headers closes the gate, and no window fills up."""
         schedule = schedule_of((10, 2.0), (100, 60.0))
         assert schedule.start(0.0)
-        schedule.refuse(0.0, 0.0, NO_HEADERS)
+        schedule.on_refusal(0.0, 0.0, NO_HEADERS)
         assert not schedule.start(0.4)
         assert schedule.start(0.5)
         schedule.finish(0.5, 0.5, NO_HEADERS)

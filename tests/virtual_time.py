@@ -129,7 +129,7 @@ class FakeClient:
             self.schedule.finish(self.world.now, sent_at, headers)
             self.done += 1
         else:
-            self.schedule.refuse(self.world.now, sent_at, headers)
+            self.schedule.on_refusal(self.world.now, sent_at, headers)
             self._waiting.append(0)
         self._serve()
 

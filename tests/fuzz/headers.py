@@ -88,7 +88,7 @@ def _check_limits(limits: RateLimitHeaders) -> None:
     assert limits.retry_after is None or limits.retry_after >= 0
     for windows in (RateLimit(), None):
         schedule = Schedule(windows, random=lambda: 1.0)
-        for ending in (schedule.refuse, schedule.finish):
+        for ending in (schedule.on_refusal, schedule.finish):
             assert schedule.start(10_000.0) or schedule.gate.opens_at > 10_000.0
             if schedule.running:
                 ending(10_001.0, 10_000.0, limits)
