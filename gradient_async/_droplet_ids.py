@@ -59,6 +59,9 @@ class Ids:
     async def aclose(self) -> None:
         """End what is being read."""
 
+    def _end(self, error: BaseException | None = None) -> None:
+        self.ended, self.error = True, error
+
 
 class _IdList(Ids):
     """Those of a collection, as it is now."""
@@ -91,12 +94,15 @@ class _IdIterator(Ids):
         self._ids = iter(ids)
 
     def next(self) -> int | None:
+        if self.ended:
+            return None
         try:
-            if not self.ended and (droplet_id := next(self._ids, _END)) is not _END:
+            droplet_id = next(self._ids, _END)
+            if droplet_id is not _END:
                 return checked_droplet_id(droplet_id)
+            self._end()
         except BaseException as error:
-            self.error = error
-        self.ended = True
+            self._end(error)
         return None
 
 
@@ -111,14 +117,17 @@ class AsyncIds(Ids, AsyncIterator[int]):
     async def anext(self) -> int | None:
         """Wait for the next ID, ``None`` at the end."""
         async with self._lock:
+            if self.ended:
+                return None
             try:
-                if not self.ended and (droplet_id := await anext(self, _END)) is not _END:
+                droplet_id = await anext(self, _END)
+                if droplet_id is not _END:
                     return checked_droplet_id(droplet_id)
+                self._end()
             except asyncio.CancelledError:
                 raise
             except BaseException as error:
-                self.error = error
-            self.ended = True
+                self._end(error)
             return None
 
 
