@@ -9,7 +9,6 @@ in the calling thread does) and needs no loop and no connection of its own.
 from __future__ import annotations
 
 import asyncio
-import atexit
 import concurrent.futures
 import contextlib
 import inspect
@@ -22,13 +21,14 @@ import weakref
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Final, Generic, NoReturn, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from asgiref.sync import AsyncToSync, SyncToAsync
 
 from ._connections import CLOSED, CLOSED_MEANWHILE
 from ._fork import OfOneProcess, keep_in_child, tell_after_fork
 from ._loop import running_loop_or_none
+from ._loop_thread import JOIN_SECONDS, LoopThread, may_start, wait_for_the_end
 from .errors import APIConnectionError, BlockingCallWarning
 
 __all__ = ["LoopFactory", "Portal", "detached"]
@@ -39,7 +39,6 @@ AtEnd: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 PACKAGE: Final = str(Path(__file__).parent) + os.sep
 NOT_THE_CALLER: Final = (PACKAGE, contextlib.__file__)
-JOIN_SECONDS: Final = 5.0
 CANCELLED: Final = (asyncio.CancelledError, concurrent.futures.CancelledError)
 OWN_LOOP: Final = (
     "a blocking call on the client's own event loop would wait for itself: use AsyncGradient there"
@@ -54,61 +53,10 @@ PLACE: Final = ("main_event_loop", "main_event_loop_pid", "task_context")
 _END: Final[Any] = object()
 
 
-class _LoopThread:
-    """A thread that runs an event loop until it is stopped.
+class _BridgedThread(LoopThread):
+    """A loop that asgiref runs coroutines on."""
 
-    With the loop its sessions are closed, and the calls that are under way are cancelled. What has
-    sessions there is held until then: two that close one session would get into each other's way.
-    """
-
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, lock: threading.RLock, held: object
-    ) -> None:
-        self.loop = loop
-        self.calls = 0
-        self.stopped = False
-        self._bridge: AsyncToSync[[_Crossing[Any]], Any] | None = None
-        self._lock = lock
-        self._held = held
-        self._pid = os.getpid()
-        self._stop = loop.create_future()
-        self._thread = threading.Thread(target=self._serve, name="gradient-async", daemon=True)
-
-    def start(self) -> None:
-        _live.add(self)
-        try:
-            self._thread.start()
-        except RuntimeError:  # there can be no more threads
-            _live.discard(self)
-            self.loop.close()
-            raise
-        except BaseException:  # it may have been started
-            self.stop()
-            raise
-
-    def _serve(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
-            runner.run(self._until_stopped())
-        _live.discard(self)
-
-    async def _until_stopped(self) -> None:
-        await self._stop
-
-    def stop_if_idle(self) -> bool:
-        """Have the loop end if no call is under way, and let no more in."""
-        if self._pid != os.getpid():
-            return False
-        with self._lock:
-            if not self.calls:
-                self.stop()
-            return self.stopped
-
-    def stop(self) -> None:
-        """Have the loop end. Waits for nothing, so a finalizer can call it in any thread."""
-        if self._pid == os.getpid():
-            self.stopped = True
-            with suppress(RuntimeError):  # it has ended already
-                self.loop.call_soon_threadsafe(self._set_stopped)
+    _bridge: AsyncToSync[[_Crossing[Any]], Any] | None = None
 
     def run(self, crossing: _Crossing[T]) -> T:
         """Have asgiref run a coroutine on the loop, and put back what it found before."""
@@ -118,7 +66,7 @@ class _LoopThread:
         handled = sys.exception()
         traceback = None if handled is None else handled.__traceback__
         # The list is where a `sync_to_async` above us looks for a task to cancel, on its own loop.
-        place.update(main_event_loop=self.loop, main_event_loop_pid=self._pid, task_context=[])
+        place.update(main_event_loop=self.loop, main_event_loop_pid=self.pid, task_context=[])
         try:
             if self._bridge is None:  # before 3.12 it keeps its first loop: this one
                 self._bridge = AsyncToSync(_Crossing.run)
@@ -128,31 +76,6 @@ class _LoopThread:
             place.update(found)
             if handled is not None:
                 handled.__traceback__ = traceback
-
-    def _set_stopped(self) -> None:
-        if not self._stop.done():
-            self._stop.set_result(None)
-
-    def join(self) -> None:
-        """Wait until the thread has ended."""
-        if self._pid == os.getpid():
-            self._thread.join(JOIN_SECONDS)
-
-
-_live: Final[set[_LoopThread]] = set()
-_exiting: Final = threading.Event()
-
-
-@atexit.register
-def _stop_all() -> None:
-    """End the loops while the interpreter is still whole, so that their sessions can be closed.
-
-    A loop with calls under way goes on: they are those of daemon threads, which end where they are.
-    """
-    _exiting.set()
-    threads = [thread for thread in list(_live) if thread.stop_if_idle()]
-    for thread in threads:
-        thread.join()
 
 
 class _Crossing(Generic[T]):
@@ -174,7 +97,7 @@ class _Crossing(Generic[T]):
         finally:
             self._ended = True
 
-    def run_on(self, thread: _LoopThread, *, beside_loop: bool) -> T:
+    def run_on(self, thread: _BridgedThread, *, beside_loop: bool) -> T:
         """Wait in the calling thread, which may run a loop, while that of the other runs it."""
         self._loop = thread.loop
         if beside_loop:  # which asgiref refuses
@@ -197,6 +120,11 @@ class _Crossing(Generic[T]):
             self._task.cancel()
 
 
+def _new_lock() -> threading.RLock:
+    # Reentrant: a signal handler may call the client in the middle of a call.
+    return threading.RLock()
+
+
 class Portal(OfOneProcess):
     """Runs coroutines for threads that have no loop of their own, or none that may be used.
 
@@ -208,15 +136,10 @@ class Portal(OfOneProcess):
     def __init__(self, at_end: AtEnd, loop_factory: LoopFactory | None = None) -> None:
         self._at_end = at_end
         self._loop_factory = loop_factory
-        self._thread: _LoopThread | None = None
+        self._thread: _BridgedThread | None = None
         self._closed = False
-        self._make_lock()
+        self._lock = _new_lock()
         tell_after_fork(self)
-
-    def _make_lock(self) -> None:
-        # Reentrant: a signal handler may call the client in the middle of a call.
-        self._lock = threading.RLock()
-        self._left = threading.Condition(self._lock)
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine on the loop and give its result in the calling thread.
@@ -230,11 +153,11 @@ class Portal(OfOneProcess):
         crossing = _Crossing(work)
         try:
             here = self._check_place()
-            thread = self._enter() or _wait_for_the_end()
+            thread = self._enter() or wait_for_the_end()
             try:
                 return crossing.run_on(thread, beside_loop=here is not None)
             finally:
-                self._leave(thread)
+                thread.leave()
         except CANCELLED:
             raise APIConnectionError(CLOSED_MEANWHILE, unreachable=True) from None
         except BaseException as error:
@@ -247,26 +170,19 @@ class Portal(OfOneProcess):
         while (item := self.run(_next(items))) is not _END:
             yield item
 
-    def _enter(self) -> _LoopThread | None:
+    def _enter(self) -> _BridgedThread | None:
         """Count a call in, and return the loop's thread, which the first call starts.
 
-        ``None`` for a daemon thread that goes on while the program ends.
+        ``None`` for a thread that goes on while the program ends.
         """
         with self._lock:
             if self._closed:
                 raise RuntimeError(CLOSED)
-            if self._thread is None or self._thread.stopped:
-                if _exiting.is_set() and threading.current_thread().daemon:
+            while self._thread is None or not self._thread.enter():
+                if not may_start():
                     return None
                 self._thread = self._start()
-            self._thread.calls += 1
             return self._thread
-
-    def _leave(self, thread: _LoopThread) -> None:
-        with self._lock:
-            thread.calls -= 1
-            if self._closed:
-                self._left.notify_all()
 
     def _check_place(self) -> asyncio.AbstractEventLoop | None:
         """Refuse, or warn of, a call that holds up a loop; give the loop that runs here."""
@@ -280,10 +196,8 @@ class Portal(OfOneProcess):
             _warn_of_blocking()
         return here
 
-    def _start(self) -> _LoopThread:
-        thread = _LoopThread(
-            (self._loop_factory or asyncio.new_event_loop)(), self._lock, self._at_end
-        )
+    def _start(self) -> _BridgedThread:
+        thread = _BridgedThread((self._loop_factory or asyncio.new_event_loop)(), self._at_end)
         # When nobody holds the portal any more.
         weakref.finalize(self, thread.stop).atexit = False
         thread.start()
@@ -307,14 +221,13 @@ class Portal(OfOneProcess):
         if thread is not None:
             thread.join()
 
-    def _end(self, thread: _LoopThread) -> None:
+    def _end(self, thread: _BridgedThread) -> None:
         # A call that has been let in must find the loop running, or it would wait for ever.
         try:
             ending = asyncio.run_coroutine_threadsafe(self._at_end(), thread.loop)
             with suppress(*CANCELLED):  # by the end of the program, which ends the loop, too
                 ending.result(JOIN_SECONDS)
-            with self._lock:
-                self._left.wait_for(lambda: not thread.calls, JOIN_SECONDS)
+            thread.wait_until_left()
         finally:
             thread.stop()
 
@@ -324,16 +237,10 @@ class Portal(OfOneProcess):
 
     def after_fork_in_child(self) -> None:
         """Start afresh: the loop's thread exists in the parent only."""
-        self._make_lock()
+        self._lock = _new_lock()
         if self._thread is not None:
             keep_in_child(self._thread)
             self._thread = None
-
-
-def _wait_for_the_end() -> NoReturn:
-    """Let a daemon thread go no further, as the interpreter itself is about to do."""
-    while True:
-        threading.Event().wait()
 
 
 async def _next(items: AsyncIterator[T]) -> T:

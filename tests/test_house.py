@@ -39,6 +39,7 @@ LAYERS: list[set[str]] = [
     {"_fleet_reader"},
     {"resources"},
     {"client"},
+    {"_loop_thread"},
     {"_portal"},
     {"_blocking"},
     {"sync"},

@@ -1,6 +1,6 @@
 """How asgiref is told which loop to use: not documented by it, so pinned here.
 
-When one of these fails with a new asgiref, `_portal._LoopThread.run` has to be adapted, or the
+When one of these fails with a new asgiref, `_portal._BridgedThread.run` has to be adapted, or the
 version of asgiref bounded.
 """
 
@@ -14,9 +14,7 @@ from collections.abc import Iterator
 import pytest
 from asgiref.sync import AsyncToSync, SyncToAsync, sync_to_async
 
-CHANGED = (
-    "asgiref has changed how AsyncToSync finds the loop to run on: adapt `_portal._LoopThread.run`"
-)
+CHANGED = "asgiref has changed how AsyncToSync finds its loop: adapt `_portal._BridgedThread.run`"
 
 
 @pytest.fixture
