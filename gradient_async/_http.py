@@ -73,7 +73,7 @@ class Headers(Mapping[str, str]):
         return f"Headers({self._headers!r})"
 
 
-@attrs.define  # not frozen, which takes several times as long to make, and is made per request
+@attrs.define  # no struct, as those show all that they hold; not frozen, which is slow to make
 class Response:
     """A whole answer. What the server wrote is in no representation: it may have sent the token."""
 

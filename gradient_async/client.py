@@ -169,8 +169,8 @@ class AsyncGradient:
 
         Raises:
             ConfigurationError: As for `AsyncGradient`.
-            TypeError: There is no such keyword.
-            ValueError: Defaults are to be added to, and replaced.
+            TypeError: There is no such keyword, or a value is of another type than it has to be.
+            ValueError: Defaults are to be added to, and replaced; or as for `AsyncGradient`.
 
         Example:
             >>> patient = client.copy(timeout=300.0, max_retries=5)

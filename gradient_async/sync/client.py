@@ -162,8 +162,8 @@ class Gradient:
 
         Raises:
             ConfigurationError: As for `Gradient`.
-            TypeError: There is no such keyword.
-            ValueError: Defaults are to be added to, and replaced.
+            TypeError: There is no such keyword, or a value is of another type than it has to be.
+            ValueError: Defaults are to be added to, and replaced; or as for `Gradient`.
 
         Example:
             >>> patient = client.copy(timeout=300.0, max_retries=5)
