@@ -130,6 +130,7 @@ class Call:
         sent: The tries that were sent.
         failures: Those of them that are counted against ``max_retries``.
         repeated: Whether the last try was repeated at once, as its connection had been closed.
+        others_answered: Whether other requests were answered while the last try failed.
         refusal: The answer 429 that it is waiting for.
     """
 
@@ -144,6 +145,7 @@ class Call:
         self.failures: int = 0
         self.redirects: int = 0
         self.repeated: bool = False
+        self.others_answered: bool = False
         self.refusal: RateLimitError | None = None
 
     def redirect(self, url: str) -> None:

@@ -35,13 +35,18 @@ CLOSED_MEANWHILE: Final = "the client was closed while the request was under way
 
 
 class LoopConnections:
-    """The session of one event loop, and the requests that are under way on it."""
+    """The session of one event loop, and the requests that are under way on it.
+
+    Attributes:
+        answered: The number of requests that have been answered, with whatever status.
+    """
 
     def __init__(self, session: aiohttp.ClientSession, limit: int, *, owned: bool) -> None:
         self.session = session
         self.owned = owned
         self.slots: Slots = Slots(limit)
         self.deadlines: Deadlines = Deadlines()
+        self.answered: int = 0
         self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False
         self._until_loop_ends = _close_with_loop(session) if owned else None

@@ -149,6 +149,6 @@ def ids_from(given: DropletIds) -> Ids:
     """
     if isinstance(given, Ids):
         return given
-    if isinstance(given, AsyncIterable):
-        return _AsyncIdIterator(given)
-    return _IdList(given) if isinstance(given, Collection) else _IdIterator(given)
+    if isinstance(given, Collection):
+        return _IdList(given)
+    return _AsyncIdIterator(given) if isinstance(given, AsyncIterable) else _IdIterator(given)

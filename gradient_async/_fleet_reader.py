@@ -100,7 +100,7 @@ class FleetReader(AsyncIds):
 
     async def _read(self) -> AsyncGenerator[int, None]:
         first = await self._droplets.fetch(1)
-        self.total = first.total
+        self.total = None if _is_doubtful(first) else first.total
         self._know(*first.items)
         listing = self._droplets.listing(first)
         joins, images = False, None
@@ -113,15 +113,19 @@ class FleetReader(AsyncIds):
                     self._know(*page)
                     for droplet in page:
                         yield droplet.id
-            self._all_listed = True
+            self._end_listing()
             return
         incomplete = await _read_into(self._know, listing)
-        self._all_listed = incomplete is None
+        if incomplete is None:
+            self._end_listing()
         self._join = await self._read_join(images)
         for droplet_id in list(self._known):
             yield droplet_id
         if incomplete is not None:
             raise incomplete
+
+    def _end_listing(self) -> None:
+        self._all_listed, self.total = True, len(self._known)
 
     def _know(self, *droplets: Droplet) -> None:
         self._known.update((droplet.id, droplet) for droplet in droplets)
@@ -204,6 +208,11 @@ async def _together(*works: Coroutine[Any, Any, object]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
+
+
+def _is_doubtful(page: Page[Any]) -> bool:
+    """Tell whether the total has been reached though there is a next page; see `PagePlan.add`."""
+    return bool(page.has_next) and page.total is not None and page.total <= len(page.items)
 
 
 def _total(page: Page[Any]) -> int:

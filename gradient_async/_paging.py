@@ -55,7 +55,7 @@ def has_next(answer: Answer) -> bool | None:
     links = answer.links
     if links is None:
         return None
-    return links.pages is not None and links.pages.next is not None
+    return links.pages is not None and bool(links.pages.next)
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -97,28 +97,32 @@ class PagePlan:
         self._page_size = self._per_page
         self._keys: set[Hashable] = set()
         self._totals: list[int] = []
-        self._has_totals = True
+        self._are_of_pages = True  # each of the totals
+        self._doubted = False
+        self._disproved = False
 
     def add(self, keys: Sequence[Hashable], total: int | None, *, has_next: bool | None) -> None:
         """Take the page that comes next in order: the keys of its items, and what it tells.
 
         One that tells neither a total nor of other pages is not taken for the last one until the
-        next shows nothing new: the server may cap ``per_page``. A total that has been reached where
-        there is a next page is of something else, and so are those of the other pages.
+        next shows nothing new: the server may cap ``per_page``. Where a total has been reached and
+        there is a next page, that one decides: if it shows something new, the totals are of
+        something else, of a page say, or too old.
         """
         self.read += 1
         known = len(self._keys)
         self._keys.update(keys)
-        if has_next and total is not None and total <= len(self._keys):
-            self._has_totals = False
-            self._totals.clear()
-        if not self._has_totals:
-            total = None
-        elif total is not None:
+        shows_new = len(self._keys) > known
+        if total is not None:
             self._totals.append(total)
-        if len(self._keys) == known:
+            self._are_of_pages &= total == len(keys)
+        self._disproved |= self._doubted and shows_new
+        if self._disproved:
+            total = None
+        self._doubted = bool(has_next) and total is not None and total <= len(self._keys)
+        if not shows_new:
             self.last = self.read  # the end, or a server that takes no notice of the number
-        elif total is None or total < len(self._keys):
+        elif total is None or total < len(self._keys) or self._doubted:
             tells_nothing = total is None and has_next is None
             is_full = len(keys) >= self._per_page
             self.last = self.read + bool(has_next or is_full or tells_nothing)
@@ -134,14 +138,17 @@ class PagePlan:
 
     @property
     def total(self) -> int:
-        """The total that the newest page names; what was received where none names it."""
-        return self._totals[-1] if self._totals else self.received
+        """The total that the newest page names; what was received where none can be believed."""
+        return self._totals[-1] if self._totals and not self._disproved else self.received
 
     @property
     def settled(self) -> bool:
         """Whether nothing can be missing."""
+        constant = len(set(self._totals)) <= 1
+        if self._disproved:
+            return self._are_of_pages or (self.looks > 1 and constant)
         if self.looks == 1:
-            return len(set(self._totals)) <= 1 and self.received == self.total
+            return constant and self.received == self.total
         return self._totals == sorted(self._totals) and self.received >= self.total
 
 

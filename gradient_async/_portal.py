@@ -214,12 +214,11 @@ class Portal(OfOneProcess):
             if thread is not None and thread.loop is running_loop_or_none():
                 raise RuntimeError(OWN_LOOP)
             self._closed = True
-        if thread is None or thread.stopped:
-            _run_without_loop(self._at_end())
-        elif first:
+        if thread is not None and first and not thread.stopped:
             self._end(thread)
         if thread is not None:
             thread.join()
+        _run_without_loop(self._at_end())  # again, if a loop was used, which may have ended before
 
     def _end(self, thread: _BridgedThread) -> None:
         # A call that has been let in must find the loop running, or it would wait for ever.

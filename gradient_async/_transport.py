@@ -128,7 +128,7 @@ class Transport(OfOneProcess):
             sent_at = await self._take_place(call, here)
         call.refusal = None
         call.sent += 1
-        started = time.monotonic()
+        started, answered = time.monotonic(), here.answered
         deadline = here.deadlines.after(call.terms.timeout.total)
         try:
             with deadline:
@@ -136,11 +136,13 @@ class Transport(OfOneProcess):
                 raw = await here.get(call.target, call.terms.headers, self._proxy, connect)
         except BaseException as error:
             here.slots.release()
+            call.others_answered = here.answered > answered
             if may_have_been_sent(error):
                 self.pacer.finish(sent_at, None)
             else:
                 self.pacer.give_back(sent_at)
             raise
+        here.answered += 1
         limits = RateLimitHeaders(raw.headers, time.time())
         if raw.status == 429:
             self.pacer.on_refusal(sent_at, limits)

@@ -45,31 +45,35 @@ def wire_error(error: Exception, call: Call) -> APIConnectionError:
 
 def _named(error: Exception, call: Call) -> APIConnectionError:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return APITimeoutError("no connection in time", unreachable=True, **call.about())
+        unreachable = _is_unreachable(error, call)
+        return APITimeoutError("no connection in time", unreachable=unreachable, **call.about())
     if isinstance(error, TimeoutError):
         within = call.terms.timeout.total
         return APITimeoutError(
             "no answer in time" if within is None else f"no answer within {within:g} s",
             **call.about(),
         )
+    # Not the other way round: of a token that is cut off, the rest would not be found.
+    said = one_line(call.terms.token.redact(_said(error))).rstrip(".") or type(error).__name__
     return APIConnectionError(
-        f"the connection failed: {call.terms.token.redact(_said(error))}",
-        unreachable=isinstance(error, UNREACHABLE),
-        **call.about(),
+        f"the connection failed: {said}", unreachable=_is_unreachable(error, call), **call.about()
     )
 
 
+def _is_unreachable(error: Exception, call: Call) -> bool:
+    return isinstance(error, UNREACHABLE) and not call.others_answered
+
+
 def _said(error: Exception) -> str:
-    """Return what aiohttp says of a failure, in one line.
+    """Return what aiohttp says of a failure.
 
     Where it cannot read an answer, it speaks of a status 400, which nobody sent.
     """
     if isinstance(error, aiohttp.ClientHttpProxyError):
-        return f"the proxy answered {error.status} {one_line(error.message)}"
+        return f"the proxy answered {error.status} {error.message}"
     source = error.__cause__ if isinstance(error, aiohttp.ClientPayloadError) else error
     message = getattr(source, "message", None)
-    said = message if isinstance(message, str) else str(error)
-    return one_line(said).rstrip(".") or type(error).__name__
+    return message if isinstance(message, str) else str(error)
 
 
 def _shown_cause(error: BaseException, token: AccessToken) -> BaseException | None:

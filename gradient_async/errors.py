@@ -229,8 +229,9 @@ class APIConnectionError(APIError):
     """No answer: the connection was refused, reset or broken off.
 
     Attributes:
-        unreachable: No connection came to be at all (refused, not in time, no such host, a TLS
-            failure), or the client was closed, so the next request will fare no better.
+        unreachable: The next request will fare no better: no connection came to be (refused, not
+            in time, no such host, a TLS failure), and no other request was answered meanwhile; or
+            the client was closed.
     """
 
     def __init__(

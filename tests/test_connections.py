@@ -608,6 +608,28 @@ async def test_connecting_takes_too_long_for_all(silent_port: int) -> None:
     assert len(results.missing) == 9_999
 
 
+async def test_connecting_takes_too_long_for_one(simulator: Simulator, droplet_id: int) -> None:
+    """Where others are answered meanwhile, one connection in vain ends no run."""
+
+    class OneHangs(aiohttp.TCPConnector):
+        async def connect(self, req: aiohttp.ClientRequest, *about: Any, **more: Any) -> Any:
+            if req.url.path == "/v2/droplets/7/backups":
+                await simulator.wait_for(lambda s: len(s.requests) == 2)
+                raise TimeoutError
+            return await super().connect(req, *about, **more)
+
+    async with client_of(
+        simulator, session=lambda: aiohttp.ClientSession(connector=OneHangs()), max_retries=0
+    ) as client:
+        results = client.gpu_droplets.backups.list_many([7, droplet_id, 8], concurrency=2)
+        found = {result.droplet_id: result.error async for result in results}
+    assert isinstance(found[7], errors.APITimeoutError)
+    assert "no connection in time" in str(found[7])
+    assert not found[7].unreachable
+    assert found[droplet_id] is None
+    assert isinstance(found[8], errors.NotFoundError)
+
+
 async def test_a_proxy_that_refuses_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that wants a password lets no Droplet be asked about: the run ends with its word."""
     seen: list[bytes] = []

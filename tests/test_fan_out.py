@@ -584,7 +584,7 @@ class TestDeadline:
         questions.let(1)
         with pytest.raises(DeadlineExceededError) as caught:
             await reading
-        assert caught.value.missing == (2, 3)
+        assert (caught.value.missing, caught.value.unlisted) == ((2, 3), 0)
 
     @pytest.mark.parametrize("number", [1, 4])
     async def test_a_run_that_is_complete_is_in_time(self, number: int) -> None:
@@ -628,6 +628,14 @@ class Listed(AsyncIds):
         return list(self._left)
 
 
+class AsyncList(list[int]):
+    """A collection that can be iterated over asynchronously, too."""
+
+    def __aiter__(self) -> AsyncIterator[int]:
+        """Give nothing of what is in it."""
+        return one_by_one([])
+
+
 class TestProgress:
     """What `missing` and `total` say at any time."""
 
@@ -647,6 +655,14 @@ class TestProgress:
         questions.let(7)
         assert sorted(await reading) == [5, 5, 6, 7]
         assert (results.missing, results.total) == ((), 4)
+
+    async def test_of_a_collection_of_another_kind(self) -> None:
+        """What is a collection is one, whatever else it is."""
+        results = FanOut(AsyncList([5, 6]), Questions().ask)
+        assert (results.missing, results.total) == ((5, 6), 2)
+        assert sorted(await collect(results)) == [5, 6]
+        with pytest.raises(TypeError, match="droplet_id"):
+            FanOut(AsyncList([5, "6"]), Questions().ask)  # type: ignore[list-item]
 
     async def test_of_an_iterator(self) -> None:
         """Those in work are missing; how many there will be is never known."""

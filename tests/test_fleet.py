@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
+from aiohttp import web
 from async_helpers import collect, far_client
 from conftest import AnyClient, Kind, MakeClient
 from hypothesis import given, settings
@@ -527,6 +528,31 @@ class TestWhatCannotBeVouchedFor:
                 results = await collect(client.gpu_droplets.backups.list_fleet(plan="joined"))
         assert found(results) == truth(fleet)
         assert simulator.received == 1 + 3 + 150  # a backup of each was on that page
+
+    @pytest.mark.parametrize("plan", PLANS)
+    async def test_a_total_that_is_of_the_page(self, plan: PlanChoice) -> None:
+        """It is not taken for that of the account: nobody is told that all Droplets are known."""
+        fleet = Fleet.uniform(450, 0)
+        numbers = list(fleet.droplets)
+        async with Simulator(fleet) as simulator:
+
+            def answer(request: web.BaseRequest) -> web.Response:
+                page = int(request.query["page"])
+                ids = numbers[200 * (page - 1) : 200 * page]
+                pages = {"next": "https://api/next"} if 200 * page < len(numbers) else {}
+                droplets = [{"id": number, "name": "gpu", "backup_ids": []} for number in ids]
+                links, meta = {"pages": pages}, {"total": len(ids)}
+                return web.json_response({"droplets": droplets, "links": links, "meta": meta})
+
+            simulator.faults.add(Fault.callback(answer), path="/v2/droplets$", times=None)
+            async with unlimited(simulator) as client:
+                results = client.gpu_droplets.backups.list_fleet(plan=plan)
+                first = await anext(results)
+                known = results.total
+                rest = await collect(results)
+        assert known in (None, 450)
+        assert results.total == len(rest) + 1 == 450
+        assert {result.droplet_id for result in [first, *rest]} == set(numbers)
 
     async def test_droplets_that_do_not_add_up(self) -> None:
         """A listing of Droplets that shows fewer than it names ends in an error, after the rest."""

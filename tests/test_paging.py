@@ -194,16 +194,47 @@ class TestPagePlan:
     def test_a_total_that_the_links_contradict_hides_nothing(
         self, count: int, total: int | str
     ) -> None:
-        """Where there is a next page, a total that was reached is none: the links tell."""
-        plan, read = PagePlan(2), list[int]()
-        while plan.read < plan.last:
-            items = page_of(list(range(count)), plan.read + 1, 2)
-            read += items
-            named = len(items) if isinstance(total, str) else min(total, count)
-            plan.add(items, named, has_next=2 * (plan.read + 1) < count)
-        assert read == list(range(count))
-        assert plan.settled
-        assert plan.read <= 1 + -(-count // 2)  # after a full page one more is looked at
+        """Where the next page shows more than a total names, that is none, and the links tell."""
+        plan = PagePlan(2)
+        for look in (1, 2):
+            read = list[int]()
+            while plan.read < plan.last:
+                items = page_of(list(range(count)), plan.read + 1, 2)
+                read += items
+                named = len(items) if isinstance(total, str) else total
+                plan.add(items, named, has_next=2 * (plan.read + 1) < count)
+            assert read == list(range(count))
+            assert plan.read <= 1 + -(-count // 2)  # after a full page one more is looked at
+            assert plan.settled is (look == 2 or total == "page")
+            plan.look_again()
+
+    @pytest.mark.parametrize(
+        "pages",
+        [
+            [([1, 2], 6, True), ([6, 7], 3, True), ([8], 4, False)],
+            [([1], 4, True), ([2], 4, True), ([1], 2, True)],
+            [([1, 2, 3], 4, True), ([4, 5, 6], 4, True), ([1, 2, 3], 4, True)],
+        ],
+        ids=["an old total", "the first page once more", "grown at its head"],
+    )
+    def test_a_total_that_is_doubted_still_tells_of_a_change(
+        self, pages: list[tuple[list[int], int, bool]]
+    ) -> None:
+        """Totals that differed, or that were exceeded at the end, have the listing read again."""
+        plan = PagePlan(len(pages[0][0]))
+        for items, total, has_next in pages:
+            assert plan.read < plan.last
+            plan.add(items, total, has_next=has_next)
+        assert plan.read == plan.last
+        assert not plan.settled
+
+    def test_a_next_page_that_shows_nothing_new_is_none(self) -> None:
+        """A server that always names one takes a request more, and its total is believed."""
+        plan = PagePlan(200)
+        plan.add([1, 2, 3], 3, has_next=True)
+        assert (plan.read, plan.last) == (1, 2)
+        plan.add([], 3, has_next=True)
+        assert (plan.read, plan.last, plan.settled) == (2, 2, True)
 
     @pytest.mark.parametrize(("total", "last"), [(0, 1), (1, 1), (2, 1), (3, 2), (5, 3)])
     def test_the_total_tells_the_last_page(self, total: int, last: int) -> None:

@@ -283,6 +283,23 @@ class TestScheduleRefused:
         schedule.on_refusal(200.0, 200.0, headers(retry_after=0))
         assert schedule.gate.opens_at == 200.0
 
+    @pytest.mark.parametrize(
+        ("sent_at", "ended"), [(0.0, NO_HEADERS), (2.0, None)], ids=["sent before", "broken off"]
+    )
+    def test_what_tells_nothing_does_not_end_the_escalation(
+        self, sent_at: float, ended: RateLimitHeaders | None
+    ) -> None:
+        """An answer to what was sent before the gate closed, or none at all, is no good one."""
+        schedule = schedule_of()
+        assert schedule.start(0.0)
+        assert schedule.start(1.0)
+        schedule.on_refusal(1.0, 1.0, headers(retry_after=0))
+        assert schedule.start(2.0)
+        schedule.finish(2.0, sent_at, ended)
+        assert schedule.start(3.0)
+        schedule.on_refusal(3.0, 3.0, headers(retry_after=0))
+        assert schedule.gate.opens_at == 3.5
+
     @pytest.mark.parametrize(("reset_in", "pause"), [(-1, 0.5), (0, 0.5), (0.25, 0.25), (7, 7.0)])
     def test_a_reset_to_come_is_the_pause(self, reset_in: float, pause: float) -> None:
         """Without ``retry-after`` it waits for the reset, and for a moment if that is over."""

@@ -33,7 +33,7 @@ def test_one_line_is_one_line(given_text: str, most: int) -> None:
     [
         ("It is so.", "It is so."),
         ("line 1\r\n  line 2\n", "line 1 line 2"),
-        ("a\x1b[2Jb", "a\\x1b[2Jb"),
+        ("a\x1b[2Jb\u00e9\u202e", "a\\x1b[2Jb\u00e9\\u202e"),
         ("x" * 1000, "x" * 1000),
         ("x" * 1001, "x" * 1000 + "..."),
     ],

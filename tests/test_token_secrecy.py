@@ -47,6 +47,10 @@ FAULTS: dict[str, tuple[Fault, dict[str, Any]]] = {
         Fault.raw(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n" % TOKEN.encode()),
         {},
     ),
+    "a bad header that is cut off in the token": (
+        Fault.raw(b"HTTP/1.1 200 OK\r\nX Bad: %b%b\r\n\r\n" % (900 * b"x", TOKEN.encode())),
+        {},
+    ),
     "no answer": (Fault.hold("request"), {"timeout": 0.05}),
     "no body": (Fault.hold("body"), {"timeout": 0.05}),
     "reset before the answer": (Fault.drop("request"), {}),

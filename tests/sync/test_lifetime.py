@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import sys
 import threading
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -73,6 +75,31 @@ def test_call_after_the_threads_have_ended(scripts: Scripts, total: str) -> None
 def test_close_after_the_threads_have_ended(scripts: Scripts, total: str) -> None:
     """Closing in a finalizer at the very end works."""
     assert scripts.run("ends", "close_late", options=STRICT) == [total, "True", "True"]
+
+
+def test_close_again_after_an_interrupt(
+    simulator: Simulator, droplet_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C as a client begins to close: closing again waits for the loop, and is no error."""
+    client = made_and_used(simulator, droplet_id)
+    thread = client._portal._thread
+    assert thread is not None
+    release = threading.Event()
+    thread.loop.call_soon_threadsafe(release.wait)  # so that it cannot end at once
+
+    def interrupt(work: Coroutine[Any, Any, Any], _: object) -> None:
+        work.close()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(asyncio, "run_coroutine_threadsafe", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            client.close()
+    threading.Timer(0.05, release.set).start()
+    client.close()
+    assert client.is_closed()
+    assert loop_threads() == []
+    until(lambda: simulator.open_connections == 0)
 
 
 def made_and_used(simulator: Simulator, droplet_id: int) -> Gradient:
