@@ -20,7 +20,7 @@ from ._fleet import (
     pages,
     policies_pay,
 )
-from ._paging import Listing, Page, Paged
+from ._paging import Listing, Page, Paged, is_doubtful
 from ._rate_limit import RateLimit
 from .types import Backup, Droplet, DropletBackups, Policy
 from .types._images import Image
@@ -100,7 +100,8 @@ class FleetReader(AsyncIds):
 
     async def _read(self) -> AsyncGenerator[int, None]:
         first = await self._droplets.fetch(1)
-        self.total = None if _is_doubtful(first) else first.total
+        doubtful = is_doubtful(first.total, len(first.items), first.has_next)
+        self.total = None if doubtful else first.total
         self._know(*first.items)
         listing = self._droplets.listing(first)
         joins, images = False, None
@@ -208,11 +209,6 @@ async def _together(*works: Coroutine[Any, Any, object]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-
-
-def _is_doubtful(page: Page[Any]) -> bool:
-    """Tell whether the total has been reached though there is a next page; see `PagePlan.add`."""
-    return bool(page.has_next) and page.total is not None and page.total <= len(page.items)
 
 
 def _total(page: Page[Any]) -> int:

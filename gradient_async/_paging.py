@@ -27,6 +27,7 @@ __all__ = [
     "PagePlan",
     "Paged",
     "has_next",
+    "is_doubtful",
 ]
 
 T = TypeVar("T")
@@ -56,6 +57,11 @@ def has_next(answer: Answer) -> bool | None:
     if links is None:
         return None
     return links.pages is not None and bool(links.pages.next)
+
+
+def is_doubtful(total: int | None, received: int, has_next: bool | None) -> bool:
+    """Tell whether a total has been reached though there is a next page."""
+    return bool(has_next) and total is not None and total <= received
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
@@ -119,7 +125,7 @@ class PagePlan:
         self._disproved |= self._doubted and shows_new
         if self._disproved:
             total = None
-        self._doubted = bool(has_next) and total is not None and total <= len(self._keys)
+        self._doubted = is_doubtful(total, len(self._keys), has_next)
         if not shows_new:
             self.last = self.read  # the end, or a server that takes no notice of the number
         elif total is None or total < len(self._keys) or self._doubted:

@@ -16,6 +16,23 @@ T = TypeVar("T")
 
 
 @asynccontextmanager
+async def refusing_proxy(
+    monkeypatch: pytest.MonkeyPatch, status: bytes
+) -> AsyncIterator[list[bytes]]:
+    """Run a proxy that the environment names and that opens no tunnel; give what it is sent."""
+    seen: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        seen.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 %b\r\nContent-Length: 0\r\n\r\n" % status)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        yield seen
+
+
+@asynccontextmanager
 async def nothing_left() -> AsyncIterator[None]:
     """Check that no task is left of what is done inside, and that asyncio has nothing to log."""
     loop, said = asyncio.get_running_loop(), list[object]()

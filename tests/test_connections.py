@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from async_helpers import settle, until
+from async_helpers import refusing_proxy, settle, until
 from conftest import AnyClient, MakeClient
 
 from gradient_async import AsyncGradient, Timeout, errors
@@ -632,19 +632,13 @@ async def test_connecting_takes_too_long_for_one(simulator: Simulator, droplet_i
 
 async def test_a_proxy_that_refuses_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that wants a password lets no Droplet be asked about: the run ends with its word."""
-    seen: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 407 Who\x1b[2J are you\r\nContent-Length: 0\r\n\r\n")
-        writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
-        async with AsyncGradient("tok", base_url="https://api.test", max_retries=0) as client:
-            results = client.gpu_droplets.backups.list_many([1, 2, 3], concurrency=1)
-            with pytest.raises(errors.APIConnectionError, match="the proxy answered 407") as caught:
-                await anext(results)
+    async with (
+        refusing_proxy(monkeypatch, b"407 Who\x1b[2J are you") as seen,
+        AsyncGradient("tok", base_url="https://api.test", max_retries=0) as client,
+    ):
+        results = client.gpu_droplets.backups.list_many([1, 2, 3], concurrency=1)
+        with pytest.raises(errors.APIConnectionError, match="the proxy answered 407") as caught:
+            await anext(results)
     assert caught.value.unreachable
     assert str(caught.value).isprintable()
     assert len(seen) == 1

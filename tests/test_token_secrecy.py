@@ -17,6 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 import trustme
+from async_helpers import refusing_proxy
 from cli.commands import Cli
 from conftest import AnyClient, Kind
 from rich.console import Console
@@ -293,18 +294,11 @@ async def test_no_redirect_takes_the_token_out_of_tls(kind: Kind) -> None:
 
 async def test_no_proxy_sees_the_token(kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy is asked for a tunnel, and told nothing of what is to go through it."""
-    seen: list[bytes] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        seen.append(await reader.readuntil(b"\r\n\r\n"))
-        writer.write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
-        writer.close()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        proxy = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        monkeypatch.setenv("HTTPS_PROXY", proxy)
-        async with client_of(kind, base_url="https://api.test", max_retries=0) as client:
-            error = await ending(lambda: client.backups.list(1))
+    async with (
+        refusing_proxy(monkeypatch, b"502 Bad Gateway") as seen,
+        client_of(kind, base_url="https://api.test", max_retries=0) as client,
+    ):
+        error = await ending(lambda: client.backups.list(1))
     assert isinstance(error, APIConnectionError)
     assert seen[0].startswith(b"CONNECT api.test:443")
     assert_secret(*(request.decode() for request in seen), *shown(error))
