@@ -1,15 +1,13 @@
-"""Clients, threads, signals and processes for the tests of the blocking client."""
+"""Clients, threads and processes for the tests of the blocking client."""
 
 from __future__ import annotations
 
 import gc
 import os
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -68,21 +66,6 @@ class Call(threading.Thread, Generic[T]):
         if self.error is not None:
             raise self.error
         return self._result[0]
-
-
-@contextmanager
-def signalled(when: Callable[[], object], number: int = signal.SIGINT) -> Iterator[None]:
-    """Send a signal to the main thread as soon as ``when`` returns, which runs in a thread."""
-    main = threading.main_thread().ident
-    assert main is not None
-
-    def wait_and_send() -> None:
-        when()
-        signal.pthread_kill(main, number)
-
-    waiting = Call(wait_and_send)
-    yield
-    waiting.result()
 
 
 def until(condition: Callable[[], bool]) -> None:

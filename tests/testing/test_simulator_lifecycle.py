@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from signal_helpers import signalled
 
 from gradient_async.testing import Fault, Fleet, LoggedRequest, Simulator
 
@@ -227,13 +228,17 @@ def test_a_thread_that_cannot_have_a_loop_says_so() -> None:
     assert result.stdout == "Too many open files\nTrue\n", result.stderr
 
 
-class Interrupted(Simulator):
-    """Ctrl-C comes before it listens."""
+class Slow(Simulator):
+    """Begins to listen when the main thread is about to leave."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        super().__init__(fleet)
+        self.asked = threading.Event()
 
     async def start(self) -> None:
-        """Send the signal, and begin when the main thread is about to leave."""
+        """Wait first."""
         assert self._thread is not None
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        self.asked.set()
         await asyncio.wrap_future(self._thread._stopping)
         await super().start()
 
@@ -241,8 +246,9 @@ class Interrupted(Simulator):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 def test_ctrl_c_ends_a_start(fleet: Fleet) -> None:
     """An interrupt while a thread is being started ends the thread, too."""
-    with pytest.raises(KeyboardInterrupt):
-        Interrupted(fleet).__enter__()
+    simulator = Slow(fleet)
+    with signalled(simulator.asked.wait), pytest.raises(KeyboardInterrupt):
+        simulator.__enter__()
     assert not [t for t in threading.enumerate() if t.name == "gradient-simulator"]
 
 
