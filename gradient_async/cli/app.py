@@ -25,7 +25,7 @@ from .options import (
 )
 from .problems import BUG, INTERRUPTED, READER_GONE, TERMINATED, one_line
 from .signals import sigterm
-from .terminal import occupy_standard_descriptors, tell_as_it_is
+from .terminal import buffer_standard_streams, occupy_standard_descriptors, tell_as_it_is
 
 __all__ = ["app", "run"]
 
@@ -246,6 +246,7 @@ def run(args: Sequence[str]) -> int:
         The exit code.
     """
     occupy_standard_descriptors()
+    buffer_standard_streams()
     with sigterm.handled():
         code = _run(args)
     return TERMINATED if code == INTERRUPTED and sigterm.came else code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ import click
 from .._text import clean
 
 __all__ = [
+    "buffer_standard_streams",
     "is_terminal",
     "legible",
     "may_colour",
@@ -37,6 +39,27 @@ def occupy_standard_descriptors() -> None:
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= STDERR:
         pass
     os.close(descriptor)
+
+
+def buffer_standard_streams() -> None:
+    """Give stdout and stderr the buffers that ``python -u`` took away.
+
+    Without one, a write that is interrupted (Ctrl-Z, ``docker pause``) loses the rest in silence.
+    """
+    sys.stdout, sys.stderr = map(_buffered, (sys.stdout, sys.stderr))
+
+
+def _buffered(stream: TextIO) -> TextIO:
+    if not isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+        return stream
+    return open(
+        stream.fileno(),
+        "w",
+        buffering=1,
+        encoding=stream.encoding,
+        errors=stream.errors,
+        closefd=False,
+    )
 
 
 def legible(line: str, stream: TextIO | None) -> str:

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from thread_helpers import PATIENCE
 
 from gradient_async.testing import Simulator
 
 MODULE = ("-m", "gradient_async")
 COMMAND = (sys.executable, *MODULE)
-PATIENCE = 30.0
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 """Every control character but the end of a line."""
 
@@ -95,12 +95,13 @@ class Cli:
         *args: str | Path,
         stdout: Any = subprocess.PIPE,
         command: Sequence[str] = MODULE,
+        **changes: str,
     ) -> subprocess.Popen[str]:
-        """Start a command; Python is told how by ``command``."""
+        """Start a command; Python is told how by ``command``, keywords are as above."""
         return subprocess.Popen(
             [sys.executable, *command, *map(str, args)],
             cwd=self.directory,
-            env=environment(self.simulator),
+            env=environment(self.simulator, **changes),
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=subprocess.PIPE,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from thread_helpers import until
 
 from gradient_async._fan_out import FanOut
 from gradient_async.cli import main
@@ -70,19 +69,12 @@ def interrupted(
     with cli.start(*all_args, command=command) as process:
         cli.simulator.wait_for_sync(held=held)
         if part is not None:
-            wait_until_written(process, part, finished)
+            until(lambda: len(part.read_bytes().splitlines()) >= finished)
         else:
             cli.simulator.wait_for_sync(lambda simulator: len(asked(simulator)) == finished)
             cli.simulator.wait_for_sync(lambda simulator: simulator.in_flight == held)
         interrupt(process, number)
         return ended(process)
-
-
-def wait_until_written(process: subprocess.Popen[str], part: Path, lines: int) -> None:
-    """Wait until a running command has written so many lines."""
-    while len(part.read_bytes().splitlines()) < lines:
-        assert process.poll() is None, "the command ended before it was interrupted"
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("kind", ["table", "json"])
@@ -114,7 +106,7 @@ def test_what_is_not_complete_has_no_proper_name(
     if by == "ctrl-c":
         done = interrupted(cli, *args, part=part if kind in ("jsonl", "csv") else None)
     else:
-        done = cli(*args, "--plan", "per_droplet", "--deadline", "2s")
+        done = cli(*args, "--plan", "per_droplet", "--deadline", "4s")
     assert done.code == {"ctrl-c": 130, "deadline": 3}[by]
     assert done.err.splitlines()[0].endswith(": out.partial")
     assert list(cli.directory.iterdir()) == [part]

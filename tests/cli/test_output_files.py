@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
+import os
+import signal
 import stat
 import subprocess
 import sys
+import termios
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from thread_helpers import until
 
 from gradient_async.cli.options import Destination
 from gradient_async.cli.output import FileOutput, open_output, written_to
@@ -16,7 +22,7 @@ from gradient_async.cli.problems import Problem
 from gradient_async.cli.resume import Resumed
 from gradient_async.testing import Simulator
 
-from .commands import Cli, Finished, environment
+from .commands import Cli, Finished, ended, environment
 
 
 def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
@@ -209,6 +215,55 @@ def test_a_full_disk_behind_stdout_is_told_in_one_line(cli: Cli, kind: str) -> N
         _, err = process.communicate(timeout=30)
     assert process.returncode == 2
     assert err == "gradient-async: cannot write to stdout: No space left on device\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the size of a pipe")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_stop_while_a_reader_is_slow_loses_nothing(cli: Cli, unbuffered: str) -> None:
+    """A command that is stopped and continued while a pipe is full writes all the same."""
+    reading, writing = os.pipe()
+    size = fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    args = ("audit", "--format", "json", "--fail-on", "error")
+    with cli.start(*args, stdout=writing, PYTHONUNBUFFERED=unbuffered) as process:
+        os.close(writing)
+        until(lambda: waiting_in(reading) == size)
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+        process.send_signal(signal.SIGCONT)
+        with open(reading, encoding="utf-8") as pipe:
+            assert len(json.loads(pipe.read())["droplets"]) == 24
+        assert ended(process).code == 0
+
+
+def waiting_in(pipe: int) -> int:
+    """Give the number of bytes in a pipe."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+UNBUFFERED = """
+import io, sys
+from gradient_async.cli.terminal import buffer_standard_streams
+settings = [(stream.encoding, stream.errors) for stream in (sys.stdout, sys.stderr)]
+assert isinstance(sys.stdout.buffer, io.RawIOBase)
+for _ in range(2):
+    buffer_standard_streams()
+assert [(stream.encoding, stream.errors) for stream in (sys.stdout, sys.stderr)] == settings
+for stream in (sys.stdout, sys.stderr):
+    assert isinstance(stream.buffer, io.BufferedWriter)
+    assert stream.line_buffering
+print("é")
+"""
+
+
+def test_unbuffered_streams_get_buffers_and_stay_as_they_were() -> None:
+    """Both streams of ``python -u`` get a buffer that is flushed at each line, and no more."""
+    done = subprocess.run(
+        [sys.executable, "-u", "-X", "dev", "-W", "error", "-c", UNBUFFERED],
+        env=environment(PYTHONIOENCODING="latin-1"),
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "é\n".encode("latin-1"), b"")
 
 
 def test_an_output_that_exists_is_refused_before_anything_is_asked(

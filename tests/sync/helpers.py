@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from thread_helpers import PATIENCE
+
 import gradient_async
 from gradient_async import Gradient
 from gradient_async.testing import Simulator
@@ -18,8 +20,6 @@ from gradient_async.testing import Simulator
 T = TypeVar("T")
 
 PACKAGE_HOME = str(Path(gradient_async.__file__).parents[1])
-PATIENCE = 30.0
-"""Seconds after which a test fails instead of waiting on; nothing is expected to take them."""
 
 
 class Clients:
@@ -66,16 +66,6 @@ class Call(threading.Thread, Generic[T]):
         if self.error is not None:
             raise self.error
         return self._result[0]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Wait for something that tells nobody when it comes true."""
-    pause = threading.Event()
-    for _ in range(int(PATIENCE / 0.002)):
-        if condition():
-            return
-        pause.wait(0.002)
-    raise AssertionError("it has not come true")
 
 
 def loop_threads() -> list[threading.Thread]:

@@ -9,12 +9,12 @@ from contextlib import closing
 from typing import Any
 
 import pytest
-from signal_helpers import signalled
+from thread_helpers import signalled, until
 
 from gradient_async import Gradient, RateLimit
 from gradient_async.testing import Fault, Fleet, Simulator
 
-from .helpers import Clients, Scripts, until
+from .helpers import Clients, Scripts
 
 
 class SoftTimeLimitExceeded(Exception):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
+from thread_helpers import until
 
 from gradient_async import (
     AuthenticationError,
@@ -21,7 +22,7 @@ from gradient_async import (
 from gradient_async._blocking import MOMENT
 from gradient_async.testing import Fault, Fleet, Simulator
 
-from .helpers import Call, until
+from .helpers import Call
 
 
 @pytest.fixture

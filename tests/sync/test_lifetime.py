@@ -11,11 +11,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
+from thread_helpers import until
 
 from gradient_async import Gradient, NotFoundError
 from gradient_async.testing import Fault, Fleet, Simulator
 
-from .helpers import Scripts, ended_well, loop_threads, open_files, until
+from .helpers import Scripts, ended_well, loop_threads, open_files
 
 WITHOUT_NEW_THREADS = pytest.mark.skipif(
     (3, 12, 0) <= sys.version_info[:3] <= (3, 12, 2),

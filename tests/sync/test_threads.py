@@ -7,11 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import pytest
+from thread_helpers import until
 
 from gradient_async import APIConnectionError, Gradient
 from gradient_async.testing import Fault, Fleet, Simulator
 
-from .helpers import Call, Clients, loop_threads, until
+from .helpers import Call, Clients, loop_threads
 
 
 def test_fifty_threads(client: Gradient, simulator: Simulator, fleet: Fleet) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from signal_helpers import signalled
+from thread_helpers import signalled
 
 from gradient_async.testing import Fault, Fleet, LoggedRequest, Simulator
 

@@ -1,4 +1,4 @@
-"""A signal to the thread that runs the tests, which it cannot miss."""
+"""Waiting without a loop, and a signal that ends a wait."""
 
 from __future__ import annotations
 
@@ -8,6 +8,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PATIENCE = 30.0
+"""Seconds after which a test fails instead of waiting on; nothing is expected to take them."""
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that tells nobody when it comes true."""
+    pause = threading.Event()
+    for _ in range(int(PATIENCE / 0.002)):
+        if condition():
+            return
+        pause.wait(0.002)
+    raise AssertionError("it has not come true")
 
 
 @contextmanager
