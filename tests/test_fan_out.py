@@ -551,14 +551,14 @@ class TestDeadline:
         ids = range(1, 50) if kind is range else kind(range(1, 50))
         questions, given = Questions(held=True), list[int]()
         async with nothing_left():
-            results = FanOut(ids, questions.ask, concurrency=5, deadline=0.05)
+            results = FanOut(ids, questions.ask, concurrency=5, deadline=0.5)
             reading = asyncio.create_task(collect(results, given))
             await settle()
             questions.let(2, 4)
             with pytest.raises(DeadlineExceededError) as caught:
                 await reading
         assert sorted(given) == [2, 4]
-        assert caught.value.deadline == 0.05
+        assert caught.value.deadline == 0.5
         assert caught.value.missing == results.missing
         assert sorted(results.missing) == [i for i in range(1, 50) if i not in given]
         assert questions.under_way == 0
@@ -567,7 +567,7 @@ class TestDeadline:
         """Results, missing ones and what the iterator still has are all."""
         questions, given, ids = Questions(held=True), list[int](), iter(range(1, 50))
         reading = asyncio.create_task(
-            collect(FanOut(ids, questions.ask, concurrency=5, deadline=0.05), given)
+            collect(FanOut(ids, questions.ask, concurrency=5, deadline=0.5), given)
         )
         await settle()
         questions.let(2, 4)
@@ -578,7 +578,7 @@ class TestDeadline:
     async def test_a_duplicate_of_an_answer_that_is_kept_is_not_missing(self) -> None:
         """What was answered need not be asked again, though it has not come for the last time."""
         questions = Questions(held=True)
-        results = FanOut([1, 2, 3, 1], questions.ask, concurrency=2, deadline=0.05)
+        results = FanOut([1, 2, 3, 1], questions.ask, concurrency=2, deadline=0.5)
         reading = asyncio.create_task(collect(results))
         await settle()
         questions.let(1)

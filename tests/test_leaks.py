@@ -6,6 +6,10 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.timeout(240)
+
 
 def test_over_a_thousand_clients_leave_nothing() -> None:
     """Threads, files, objects and memory are as before, and development mode has nothing to say."""

@@ -120,7 +120,7 @@ class TestWindows:
             copies = [client, client.copy(timeout=30.0), client.with_options(max_retries=5)]
             await asyncio.gather(*(call for copy in copies for call in ask(copy, ids[:20])))
             assert statuses(simulator) == {200: 60}
-            assert len({copy.rate_limit.windows for copy in copies}) == 1
+            assert len({copy._transport.pacer for copy in copies}) == 1
 
     async def test_a_copy_with_another_limit_has_its_own_windows(
         self, simulator: Simulator, ids: list[int]
@@ -334,7 +334,6 @@ class TestPatience:
             await client.backups.list(ids[0])
         assert caught.value.response is not None
         assert 0 < (caught.value.retry_after or 0) <= 0.6
-        assert client.rate_limit.paused_until is not None
 
     @server(limits=None)
     async def test_a_shorter_wait_is_waited_for(self, simulator: Simulator, ids: list[int]) -> None:

@@ -237,7 +237,7 @@ async def test_body_that_stalls(
     async_client: AsyncGradient, simulator: Simulator, droplet_id: int, read: Read
 ) -> None:
     """A body that stalls ends in a timeout, however it is read."""
-    simulator.faults.add(Fault.hold("body"))
+    simulator.faults.add(Fault.hold("body"), times=None)
     streaming = async_client.gpu_droplets.backups.with_streaming_response
     async with streaming.list(droplet_id, timeout=0.5) as response:
         with pytest.raises(errors.APITimeoutError, match=r"no answer within 0\.5 s"):

