@@ -94,8 +94,9 @@ class Gate:
             self._close(now + pause, limit)
 
     def close_for(self, now: float, pause: float) -> None:
-        """Close for so many seconds, if it is not closed for longer."""
-        self.opens_at = max(self.opens_at, now + pause)
+        """Close for so many seconds, whatever limit it is, if it is not closed for longer."""
+        if now + pause > self.opens_at:
+            self._close(now + pause, None)
 
     def forget_probe(self) -> None:
         """Wait for no answer any more."""

@@ -20,7 +20,7 @@ from ._gate import SPREAD
 from ._http import RateLimitHeaders
 from ._rate_limit import RateLimit, RateLimitStatus
 from ._schedule import Schedule
-from .errors import LimitKind, RateLimitError
+from .errors import RateLimitError
 
 __all__ = ["Pacer"]
 
@@ -121,7 +121,7 @@ class Pacer:
         give_up_at = float("inf") if patience is None else now + patience * (1 + SPREAD)
         ready_at = self._schedule.ready_at(now, ahead)
         if ready_at > give_up_at:
-            raise self._too_long(ready_at - now, self._schedule.kind_at(now, ahead))
+            raise self._too_long(now, ready_at, ahead)
         waiter = _Waiter(give_up_at)
         self._waiting.append(waiter)
         self._serve(now)
@@ -184,11 +184,12 @@ class Pacer:
         """Tell those who would have to wait longer than they want, now and not later."""
         for waiter in waiters:
             self._waiting.remove(waiter)
-            waiter.wake(self._too_long(ready_at - now, self._schedule.kind_at(now, 0)))
+            waiter.wake(self._too_long(now, ready_at))
 
-    def _too_long(self, wait: float, kind: LimitKind | None) -> RateLimitError:
-        newest = self._newest
-        return RateLimitError(
+    def _too_long(self, now: float, ready_at: float, ahead: int = 0) -> RateLimitError:
+        newest, wait = self._newest, ready_at - now
+        kind, limit = self._schedule.limited_by(now, ahead)
+        error = RateLimitError(
             "the rate limit of the token allows no more requests",
             response=None,
             retry_after=wait,
@@ -197,6 +198,9 @@ class Pacer:
             reset_at=newest.reset_at,
             kind=kind,
         )
+        if limit is not None:
+            error.limit, error.remaining, error.reset_at = limit, 0, _wall_time(wait)
+        return error
 
     def _serve(self, now: float) -> None:
         """Start as many of those who wait as may start now, and have the next one looked at."""

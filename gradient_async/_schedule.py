@@ -28,6 +28,8 @@ __all__ = ["LONGEST_PAUSE", "Schedule"]
 
 LONGEST_PAUSE: Final = 3600.0
 """The API counts no request for longer than an hour, so no pause needs to be longer."""
+LONGEST_GUESS: Final = 60.0
+"""It may be the limit of a minute that is used up, though the time named is that of the hour's."""
 ROUNDING: Final = 1e-6
 
 
@@ -158,12 +160,13 @@ class Schedule:
         times = [window.room_at(now, self.running, ahead) for window in self.windows]
         return max([self.gate.passes_at(now), *times])
 
-    def kind_at(self, now: float, ahead: int) -> LimitKind | None:
-        """Tell which limit it is that such a request would wait for."""
-        times = [window.room_at(now, self.running, ahead) for window in self.windows]
-        if not times or self.gate.opens_at >= max(times):
-            return self.gate.closed_by
-        return "burst" if times[0] >= max(times) else "hourly"
+    def limited_by(self, now: float, ahead: int) -> tuple[LimitKind | None, int | None]:
+        """Tell what such a request would wait for, and its limit; no limit for the gate."""
+        rooms = [window.room_at(now, self.running, ahead) for window in self.windows]
+        if not rooms or self.gate.opens_at >= max(rooms):
+            return self.gate.closed_by, None
+        place = rooms.index(max(rooms))
+        return "hourly" if place else "burst", self.windows[place].limit
 
     def give_back(self, sent_at: float) -> None:
         """Take back a start that led to no request on the wire."""
@@ -187,17 +190,18 @@ class Schedule:
         remaining = limits.remaining
         if remaining is None:
             return
-        if not self.windows:
-            self._pause_when_used_up(now, remaining, limits)
-            return
-        limit = limits.limit
+        limit, explained = limits.limit, False
         for window in self.windows:
             if window.limit == limit:
                 window.observe(now, window.limit - remaining, self.running, sent_at)
+                explained = explained or window.own(now, self.running) >= window.limit
+        if not (remaining or explained):
+            self._pause_when_used_up(now, limits)
 
-    def _pause_when_used_up(self, now: float, remaining: int, limits: RateLimitHeaders) -> None:
-        if remaining == 0 and (reset_in := limits.reset_in or 0.0) > 0:
-            self.gate.close_for(now, min(reset_in, LONGEST_PAUSE))
+    def _pause_when_used_up(self, now: float, limits: RateLimitHeaders) -> None:
+        """Wait until the moment at which the API will have room again, after others used it up."""
+        if (reset_in := limits.reset_in or 0.0) > 0:
+            self.gate.close_for(now, min(reset_in, LONGEST_GUESS))
 
     def on_refusal(self, now: float, sent_at: float, limits: RateLimitHeaders) -> None:
         """Close the gate after an answer 429 to a request that was sent at ``sent_at``."""

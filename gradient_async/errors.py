@@ -359,9 +359,10 @@ class RateLimitError(APIStatusError):
 
     Attributes:
         retry_after: Seconds to wait before it makes sense to ask again; a client always names them.
-        limit: The number of requests that the API names as the limit, if it names one.
-        remaining: The number of requests that it says are left.
-        reset_at: When the oldest counted request expires.
+        limit: The number of requests that the limit allows, if it is known.
+        remaining: The number of requests that are left of it.
+        reset_at: When the oldest counted request expires. These three are as the answer 429 says;
+            or by the client's own count, where that left no room for the request.
         kind: ``"burst"`` for the limit per minute, ``"hourly"`` for the one per hour, ``None``
             where nothing tells, as in an answer of a proxy.
     """

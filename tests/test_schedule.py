@@ -92,11 +92,11 @@ class TestScheduleAlone:
         assert fill(schedule_of((250, 60.0), (5000, HOUR)), now=0.0, answered=0.1) == 250
 
     def test_the_second_window_counts_too(self) -> None:
-        """The hour ends the run of minutes when it is used up, and `kind_at` names it."""
+        """The hour ends the run of minutes when it is used up, and `limited_by` names it."""
         schedule = schedule_of((10, 60.0), (25, HOUR))
         assert [fill(schedule, at, at) for at in (0.0, 60.0, 120.0, 180.0)] == [10, 10, 5, 0]
         assert schedule.ready_at(180.0) == HOUR
-        assert schedule.kind_at(180.0, 0) == "hourly"
+        assert schedule.limited_by(180.0, 0) == ("hourly", 25)
 
     @given(
         st.sampled_from([[(4, 2.0), (10, 9.0)], [(10, 9.0)]]),
@@ -179,9 +179,9 @@ class TestScheduleRefused:
         assert schedule.start(0.0)
         assert schedule.start(0.0)
         schedule.on_refusal(0.1, 0.0, headers(retry_after=5))
-        assert schedule.kind_at(0.1, 0) == "burst"
+        assert schedule.limited_by(0.1, 0) == ("burst", 50)
         schedule.on_refusal(0.1, 0.0, headers(reset=int(EPOCH) + 600))
-        assert schedule.kind_at(0.1, 0) == "hourly"
+        assert schedule.limited_by(0.1, 0) == ("hourly", None)
 
     def test_late_answers_that_differ_by_rounding_are_not_heard(self) -> None:
         """Pauses are whole seconds, so one that is longer by a second may name the same moment."""
@@ -354,7 +354,7 @@ class TestScheduleRefused:
         schedule.running += 1  # one that another version of the window let through
         schedule.on_refusal(30.0, 30.0, headers(reset=int(EPOCH) - 60))
         assert schedule.gate.opens_at == 5.0 + HOUR
-        assert schedule.kind_at(30.0, 0) == "hourly"
+        assert schedule.limited_by(30.0, 0) == ("hourly", None)
 
     def test_the_gate_opens_with_a_small_spread(self) -> None:
         """Waits are longer by up to a twentieth, and by a second at most."""
@@ -378,7 +378,7 @@ class TestScheduleRefused:
         schedule, reset = schedule_of(), int(EPOCH) + 1
         assert schedule.start(0.0)
         schedule.finish(0.5, 0.0, headers(reset - 0.25, remaining=0, reset=reset))
-        assert (schedule.ready_at(0.5), schedule.kind_at(0.5, 0)) == (0.75, None)
+        assert (schedule.ready_at(0.5), schedule.limited_by(0.5, 0)) == (0.75, (None, None))
 
     @pytest.mark.parametrize("said", [{}, {"reset": int(EPOCH)}, {"reset": int(EPOCH) - 9}])
     def test_without_windows_no_pause_without_a_reset_to_come(
@@ -411,6 +411,33 @@ class TestScheduleBesideOthers:
         schedule.finish(0.1, 0.0, headers(limit=100, remaining=39))
         assert fill(schedule, 0.1, 0.2) == 39
         assert schedule.windows[0].status(0.1, 0).used_by_others == 60
+
+    def test_what_others_have_used_up_is_waited_for(self) -> None:
+        """Once an answer leaves nothing, nobody tests that until the moment that it names."""
+        schedule = schedule_of((100, 60.0))
+        assert schedule.start(0.0)
+        schedule.finish(0.1, 0.0, headers(limit=100, remaining=0, reset=int(EPOCH) + 7))
+        assert schedule.ready_at(0.1) == pytest.approx(7.1)
+        assert not schedule.start(7.0)
+        assert schedule.start(7.1)
+        assert schedule.limited_by(1.0, 0) == (None, None)
+
+    def test_what_others_have_used_up_is_waited_for_a_minute_at_most(self) -> None:
+        """The moment may be that of the hour, though it is the minute's limit that is used up."""
+        schedule = schedule_of((250, 60.0), (5000, HOUR))
+        assert schedule.start(0.0)
+        schedule.finish(0.0, 0.0, headers(limit=5000, remaining=0, reset=int(EPOCH) + 3000))
+        assert schedule.ready_at(0.0) == 60.0
+        assert schedule.start(60.0)
+
+    def test_what_the_client_has_used_up_itself_is_not_waited_for_longer(self) -> None:
+        """Where its own count explains that nothing is left, it goes by its own count."""
+        schedule = schedule_of((2, 5.0))
+        for sent_at in (0.0, 1.0):
+            assert schedule.start(sent_at)
+        schedule.finish(1.5, 0.0, headers(limit=2, remaining=1, reset=int(EPOCH) + 6))
+        schedule.finish(1.5, 1.0, headers(limit=2, remaining=0, reset=int(EPOCH) + 6))
+        assert schedule.ready_at(1.5) == 6.5
 
     def test_what_others_use_fades(self) -> None:
         """Half a window later half of it may be used, after a whole one all of it."""
