@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,7 +10,7 @@ from ._call import Terms
 from ._http import Endpoint
 from ._options import RequestOptions
 from ._paging import Get
-from ._response import AsyncAPIResponse, AsyncStreamedResponse
+from ._response import AsyncAPIResponse, StreamingContext
 from ._transport import Transport, decoded
 
 __all__ = ["AsyncAPIResource"]
@@ -46,10 +45,5 @@ class AsyncAPIResource:
         response = await self._transport.request(endpoint, terms)
         return AsyncAPIResponse(response, endpoint, terms.token)
 
-    @asynccontextmanager
-    async def _get_streaming(
-        self, endpoint: Endpoint[T], options: RequestOptions
-    ) -> AsyncIterator[AsyncStreamedResponse[T]]:
-        terms = self._transport.terms(options)
-        async with self._transport.stream(endpoint, terms) as exchange:
-            yield AsyncStreamedResponse(exchange, endpoint, terms.token)
+    def _get_streaming(self, endpoint: Endpoint[T], options: RequestOptions) -> StreamingContext[T]:
+        return StreamingContext(self._transport, endpoint, self._transport.terms(options))

@@ -6,19 +6,27 @@ The asynchronous and the blocking kind differ only in how they are asked to `par
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 import attrs
 
+from ._call import Terms
 from ._config import AccessToken
 from ._exchange import Exchange
 from ._http import Endpoint, Headers, Response
 from ._structure import decode_any
-from ._transport import decoded
+from ._transport import Transport, decoded
 from .errors import RequestLine
 
-__all__ = ["APIResponse", "AsyncAPIResponse", "AsyncStreamedResponse", "RawResponse"]
+__all__ = [
+    "APIResponse",
+    "AsyncAPIResponse",
+    "AsyncStreamedResponse",
+    "RawResponse",
+    "StreamingContext",
+]
 
 T = TypeVar("T")
 
@@ -214,6 +222,29 @@ class AsyncStreamedResponse(Generic[T]):
         """
         response = self._exchange.response(await self.read())
         return decoded(self._endpoint, response, self._token)
+
+
+class StreamingContext(AbstractAsyncContextManager[AsyncStreamedResponse[T]]):
+    """Sends a request as its block is entered, and closes the answer as it is left.
+
+    No generator: a loop that ends closes all of those at once, also one that is inside another.
+    """
+
+    def __init__(self, transport: Transport, endpoint: Endpoint[T], terms: Terms) -> None:
+        self._transport = transport
+        self._endpoint = endpoint
+        self._terms = terms
+        self._exchange: Exchange | None = None
+
+    async def __aenter__(self) -> AsyncStreamedResponse[T]:
+        if self._exchange is not None:
+            raise RuntimeError("this request was sent already: ask for a new one")
+        self._exchange = await self._transport.open(self._endpoint, self._terms)
+        return AsyncStreamedResponse(self._exchange, self._endpoint, self._terms.token)
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._exchange is not None
+        self._exchange.close()
 
 
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:

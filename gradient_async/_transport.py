@@ -10,8 +10,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
 from ._call import Call, Terms
@@ -78,9 +77,10 @@ class Transport(OfOneProcess):
         here, call = self.connections.here(), Call(endpoint, terms)
         return here.run(self._whole_answer(call, here), call.about)
 
-    @asynccontextmanager
-    async def stream(self, endpoint: Endpoint[Any], terms: Terms) -> AsyncIterator[Exchange]:
+    async def open(self, endpoint: Endpoint[Any], terms: Terms) -> Exchange:
         """Send a request until it is answered well, and leave the body to be read.
+
+        The answer holds its connection until it is closed.
 
         Raises:
             APIError: See `gradient_async.errors`.
@@ -91,9 +91,10 @@ class Transport(OfOneProcess):
         try:
             exchange.take_what_arrived()
             _log(call, exchange.response(b""))
-            yield exchange
-        finally:
+        except BaseException:
             exchange.close()
+            raise
+        return exchange
 
     async def _whole_answer(self, call: Call, here: LoopConnections) -> Response:
         while True:

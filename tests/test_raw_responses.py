@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import logging
 import pickle
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any, TypeAlias
 
 import pytest
+from async_helpers import assert_idle
 from conftest import AnyClient, MakeClient
 
 from gradient_async import AsyncGradient, errors
@@ -339,3 +341,57 @@ async def test_too_large_a_body(simulator: Simulator, droplet_id: int) -> None:
                     await read(response)
         async with streaming.list(droplet_id) as response:
             assert len(b"".join(await pieces_of(response))) > 100
+
+
+async def test_a_block_is_entered_once(async_client: AsyncGradient, droplet_id: int) -> None:
+    """Each ``async with`` takes a request of its own: what was entered once is used up."""
+    request = async_client.gpu_droplets.backups.with_streaming_response.list(droplet_id)
+    async with request:
+        pass
+    with pytest.raises(RuntimeError, match="sent already: ask for a new one"):
+        await request.__aenter__()
+
+
+async def test_a_failing_log_keeps_no_connection(
+    async_client: AsyncGradient,
+    simulator: Simulator,
+    droplet_id: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the log of a program fails, the answer that it was told of is closed."""
+
+    def fail(_: logging.LogRecord) -> bool:
+        raise OSError("the log is gone")
+
+    logger = logging.getLogger("gradient_async")
+    monkeypatch.setattr(logger, "filters", [fail])
+    monkeypatch.setattr(logger, "level", logging.DEBUG)
+    logger.manager._clear_cache()  # type: ignore[attr-defined]
+    streaming = async_client.gpu_droplets.backups.with_streaming_response
+    with pytest.raises(OSError, match="the log is gone"):
+        await streaming.list(droplet_id).__aenter__()
+    logger.manager._clear_cache()  # type: ignore[attr-defined]
+    await assert_idle(async_client, simulator)
+
+
+def test_a_loop_that_ends_in_the_middle_of_a_body(
+    caplog: pytest.LogCaptureFixture, fleet: Fleet, droplet_id: int
+) -> None:
+    """A generator of the user's that is inside a block is closed by its loop without a word."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        async with streaming.list(droplet_id) as response:
+            async for piece in response.iter_bytes():
+                yield piece
+
+    async def read_one() -> AsyncIterator[bytes]:
+        half_read = pieces()
+        assert await anext(half_read)
+        return half_read
+
+    with Simulator(fleet) as simulator:
+        client = AsyncGradient(simulator.token, base_url=simulator.url)
+        streaming = client.gpu_droplets.backups.with_streaming_response
+        asyncio.run(read_one())
+        simulator.wait_for_sync(lambda simulator: simulator.open_connections == 0)
+    assert [record for record in caplog.records if record.name == "asyncio"] == []
