@@ -11,8 +11,7 @@ import os
 import threading
 from contextlib import suppress
 from typing import Final, NoReturn
-
-from ._fork import tell_after_fork
+from weakref import WeakSet
 
 __all__ = ["JOIN_SECONDS", "LoopThread", "may_start", "wait_for_the_end"]
 
@@ -20,7 +19,7 @@ JOIN_SECONDS: Final = 5.0
 
 
 class LoopThread:
-    """Runs an event loop until it is stopped, and counts the calls that are under way on it.
+    """Runs an event loop until it is stopped, and knows the calls that are under way on it.
 
     With the loop its sessions are closed, and the calls that are under way are cancelled.
 
@@ -33,18 +32,15 @@ class LoopThread:
     def __init__(self, loop: asyncio.AbstractEventLoop, held: object) -> None:
         self.loop = loop
         self.stopped = False
-        self._calls = 0
-        self._make_lock()
+        # A signal handler that raises may do so anywhere, also before a call has left.
+        self._calls = WeakSet[object]()
+        # Reentrant: a signal handler may call the client in the middle of a call.
+        self._lock = threading.RLock()
+        self._left = threading.Condition(self._lock)
         self._held = held
         self.pid = os.getpid()
         self._stop = loop.create_future()
         self._thread = threading.Thread(target=self._serve, name="gradient-async", daemon=True)
-        tell_after_fork(self)
-
-    def _make_lock(self) -> None:
-        # Reentrant: a signal handler may call the client in the middle of a call.
-        self._lock = threading.RLock()
-        self._left = threading.Condition(self._lock)
 
     def start(self) -> None:
         """Start the thread.
@@ -71,16 +67,17 @@ class LoopThread:
     async def _until_stopped(self) -> None:
         await self._stop
 
-    def enter(self) -> bool:
-        """Count a call in, which keeps the loop running, unless it is ending; tell whether."""
+    def enter(self, call: object) -> bool:
+        """Let a call in, which keeps the loop running, unless it is ending; tell whether."""
         with self._lock:
-            self._calls += not self.stopped
+            if not self.stopped:
+                self._calls.add(call)
             return not self.stopped
 
-    def leave(self) -> None:
-        """Count a call out."""
+    def leave(self, call: object) -> None:
+        """Let a call out, if it is in."""
         with self._lock:
-            self._calls -= 1
+            self._calls.discard(call)
             if not self._calls:
                 self._left.notify_all()
 
@@ -108,10 +105,6 @@ class LoopThread:
     def _set_stopped(self) -> None:
         if not self._stop.done():
             self._stop.set_result(None)
-
-    def after_fork_in_child(self) -> None:
-        """Let a call leave that forks: the lock may have been held by a thread of the parent."""
-        self._make_lock()
 
     def join(self) -> None:
         """Wait until the thread has ended."""

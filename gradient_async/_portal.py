@@ -65,9 +65,9 @@ class _BridgedThread(LoopThread):
         # asgiref raises it once more over there, which adds to its traceback.
         handled = sys.exception()
         traceback = None if handled is None else handled.__traceback__
-        # The list is where a `sync_to_async` above us looks for a task to cancel, on its own loop.
-        place.update(main_event_loop=self.loop, main_event_loop_pid=self.pid, task_context=[])
         try:
+            # The list is where a `sync_to_async` above us looks for a task to cancel, on its loop.
+            place.update(main_event_loop=self.loop, main_event_loop_pid=self.pid, task_context=[])
             if self._bridge is None:  # before 3.12 it keeps its first loop: this one
                 self._bridge = AsyncToSync(_Crossing.run)
             result: T = self._bridge(crossing)
@@ -153,32 +153,32 @@ class Portal(OfOneProcess):
         crossing = _Crossing(work)
         try:
             here = self._check_place()
-            thread = self._enter() or wait_for_the_end()
-            try:
-                return crossing.run_on(thread, beside_loop=here is not None)
-            finally:
-                thread.leave()
+            thread = self._enter(crossing) or wait_for_the_end()
+            return crossing.run_on(thread, beside_loop=here is not None)
         except CANCELLED:
             raise APIConnectionError(CLOSED_MEANWHILE, unreachable=True) from None
         except BaseException as error:
             crossing.cancel()
             error.__traceback__ = _without_machinery(error.__traceback__)
             raise
+        finally:
+            if (entered := self._thread) is not None:
+                entered.leave(crossing)
 
     def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
         """Return the items of an asynchronous iterator, each as it comes."""
         while (item := self.run(_next(items))) is not _END:
             yield item
 
-    def _enter(self) -> _BridgedThread | None:
-        """Count a call in, and return the loop's thread, which the first call starts.
+    def _enter(self, crossing: _Crossing[Any]) -> _BridgedThread | None:
+        """Let a call in, and return the loop's thread, which the first call starts.
 
         ``None`` for a thread that goes on while the program ends.
         """
         with self._lock:
             if self._closed:
                 raise RuntimeError(CLOSED)
-            while self._thread is None or not self._thread.enter():
+            while self._thread is None or not self._thread.enter(crossing):
                 if not may_start():
                     return None
                 self._thread = self._start()

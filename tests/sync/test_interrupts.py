@@ -178,3 +178,11 @@ def test_script_ends_as_python_does(scripts: Scripts, simulator: Simulator) -> N
     assert "line 8, in <module>" in complaints
     assert "asgiref" not in complaints
     assert "During handling" not in complaints
+
+
+def test_a_handler_that_raises_anywhere(scripts: Scripts) -> None:
+    """Wherever a signal handler raises, the call is over; asgiref is left as it was.
+
+    But for one line, in which that is put right.
+    """
+    assert scripts.run("raises_anywhere") == ["True", "1"]
