@@ -10,9 +10,12 @@ import re
 from collections.abc import Mapping
 from math import isfinite
 from operator import index
-from typing import Final, SupportsIndex, TypeVar
+from typing import Final, SupportsIndex, TypeVar, cast
+
+import attrs
 
 __all__ = [
+    "SafeRepr",
     "check_keywords",
     "checked_count",
     "checked_droplet_id",
@@ -29,6 +32,21 @@ T = TypeVar("T")
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _NO_HEADER_VALUE: Final = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
 _FRAMING: Final = frozenset({"content-length", "host", "transfer-encoding"})
+
+
+class SafeRepr:
+    """The ``repr`` of an attrs class, also of an instance whose values are still being checked.
+
+    A traceback that shows locals may have one, and before 3.12 it fails where its ``repr`` does.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        fields = attrs.fields(cast("type[attrs.AttrsInstance]", type(self)))
+        known = [field.name for field in fields if hasattr(self, field.name)]
+        shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in known)
+        return f"{type(self).__name__}({shown})"
 
 
 def checked_droplet_id(value: int) -> int:

@@ -29,6 +29,7 @@ __all__ = [
     "Config",
     "is_loopback",
     "masked",
+    "masked_in",
 ]
 
 DEFAULT_BASE_URL: Final = "https://api.digitalocean.com"
@@ -67,15 +68,33 @@ class _Secret(str):
         return "'***'"
 
 
-def masked(token: str | None) -> str | None:
-    """Return the token, stripped, as text whose ``repr`` is ``'***'``."""
-    return None if token is None else _secret(token)
+class _NoText(str):
+    """The name of the type of what is no text, in place of it: it may be a token all the same."""
+
+    __slots__ = ()
+
+
+def masked(token: object) -> str | None:
+    """Return the token, stripped, as text whose ``repr`` is ``'***'``.
+
+    It raises nothing, or the traceback would show the token.
+    """
+    if token is None or isinstance(token, _NoText):
+        return token
+    return _Secret(token.strip()) if isinstance(token, str) else _NoText(type(token).__name__)
+
+
+def masked_in(changes: ClientOptions) -> ClientOptions:
+    """Return the same options with the token, if it is among them, `masked`."""
+    if "access_token" not in changes:
+        return changes
+    return {**changes, "access_token": masked(changes["access_token"])}
 
 
 def _secret(token: str) -> str:
-    if not isinstance(token, str):
-        raise TypeError(f"access_token must be a str, got {type(token).__name__}")
-    return _Secret(token.strip())
+    if isinstance(token, _NoText):
+        raise TypeError(f"access_token must be a str, got {token}")
+    return _Secret(token)
 
 
 @attrs.frozen(repr=False)
@@ -86,8 +105,8 @@ class AccessToken:
 
     @classmethod
     def find(cls, given: str | None) -> AccessToken:
-        """Take the token that was given, or that of the environment."""
-        return cls(os.environ.get(TOKEN_VARIABLE, "") if given is None else given)
+        """Take the token that was given, `masked`, or that of the environment."""
+        return cls(os.environ.get(TOKEN_VARIABLE, "").strip() if given is None else given)
 
     def checked(self) -> AccessToken:
         """Return the token if it can be sent.

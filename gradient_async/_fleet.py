@@ -12,7 +12,6 @@ Droplet is its state at that moment, or at the later one at which it was asked a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from math import ceil
 from operator import attrgetter
 from typing import Final, Literal, TypeAlias, get_args
 
@@ -123,7 +122,7 @@ class FirstPages:
         if not self.droplets:
             return self.droplets_total
         seen = sum(pages(len(droplet.backup_ids or ())) for droplet in self.droplets)
-        return ceil(seen * self.droplets_total / len(self.droplets))
+        return -(-seen * self.droplets_total // len(self.droplets))
 
     def _joined_requests(self) -> int:
         """Count the pages; the policies are read for Droplets that name no backup."""

@@ -80,7 +80,7 @@ from functools import cached_property
 from typing import Generic, Self, TypeVar, overload
 
 from .._blocking import BlockingContext, BlockingFanOut, BlockingIterator, fed, plain
-from .._config import masked
+from .._config import masked, masked_in
 from .._portal import LoopFactory, Portal
 from .._response import APIResponse
 from .._session import SessionFactory, checked_factory
@@ -388,7 +388,8 @@ class ClientTwin(Twin):
         call = f"self._wrapped.{node.name}({forwarded(node.args)})"
         if returns == "Self":
             return (
-                "twin = object.__new__(type(self))\n"
+                "changes = masked_in(changes)\n"
+                "        twin = object.__new__(type(self))\n"
                 "        vars(twin).update(own_attributes(self))\n"
                 f"        twin._wrapped = {call}\n"
                 "        twin._portal = self._portal.shared(twin._wrapped.close)\n"

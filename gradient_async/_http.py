@@ -205,7 +205,7 @@ def _http_date(text: str | None) -> float | None:
 
 def _retry_after(text: str | None, now: float) -> float | None:
     """Read ``retry-after``, which is a number of seconds or a date."""
-    if text is None or len(text) > 64:
+    if text is None or len(text) > 64 or not text.isascii():
         return None
     try:
         seconds = float(text)

@@ -7,7 +7,7 @@ from typing import Final, TypedDict
 
 import attrs
 
-from ._checks import checked_timeout
+from ._checks import SafeRepr, checked_timeout
 
 __all__ = [
     "DEFAULT_CONCURRENCY",
@@ -28,8 +28,8 @@ def _checked_connect(seconds: float | None) -> float | None:
     return checked_timeout("connect", seconds)
 
 
-@attrs.frozen
-class Timeout:
+@attrs.frozen(repr=False)
+class Timeout(SafeRepr):
     """How long one try of a request may take.
 
     Attributes:

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
-from ._checks import checked_count, checked_seconds
+from ._checks import SafeRepr, checked_count, checked_seconds
 
 __all__ = ["DEFAULT_RATE_LIMIT", "RateLimit", "RateLimitStatus", "WindowStatus", "ideal_seconds"]
 
@@ -38,8 +38,8 @@ def _window(limit: int, span: float) -> tuple[int, float]:
     return checked_count("limit", limit, most=sys.maxsize), seconds
 
 
-@attrs.frozen
-class RateLimit:
+@attrs.frozen(repr=False)
+class RateLimit(SafeRepr):
     """The limits that the API puts on a token.
 
     Attributes:
@@ -73,7 +73,7 @@ def ideal_seconds(requests: int, rate_limit: RateLimit | None) -> float:
     if rate_limit is None or requests < 1:
         return 0.0
     windows = sorted(set(rate_limit.windows), key=lambda window: window[1] / window[0])
-    return _longest_wait(requests - 1, windows)
+    return _longest_wait(min(requests, sys.maxsize) - 1, windows)  # as floats have an end
 
 
 def _longest_wait(before: int, windows: list[tuple[int, float]]) -> float:

@@ -16,8 +16,7 @@ from ._call import Terms
 from ._config import AccessToken
 from ._exchange import Exchange
 from ._http import Endpoint, Headers, Response
-from ._structure import decode_any
-from ._transport import Transport, decoded
+from ._transport import Transport, decoded, decoded_any
 from .errors import RequestLine
 
 __all__ = [
@@ -101,9 +100,9 @@ class RawResponse(Generic[T]):
         """Return the body as plain ``dict`` and ``list`` objects, fields unknown to us included.
 
         Raises:
-            ValueError: The body is no JSON.
+            APIResponseValidationError: The body is no JSON.
         """
-        return decode_any(self.content)
+        return decoded_any(self._endpoint, self._response, self._token)
 
     def _parsed(self) -> T:
         return decoded(self._endpoint, self._response, self._token)

@@ -190,16 +190,15 @@ class Schedule:
         remaining = limits.remaining
         if remaining is None:
             return
-        limit, explained = limits.limit, False
-        for window in self.windows:
-            if window.limit == limit:
-                window.observe(now, window.limit - remaining, self.running, sent_at)
-                explained = explained or window.own(now, self.running) >= window.limit
-        if not (remaining or explained):
-            self._pause_when_used_up(now, limits)
+        limit = limits.limit
+        windows = [window for window in self.windows if window.limit == limit]
+        for window in windows:
+            window.observe(now, window.limit - remaining, self.running, sent_at)
+        if not remaining and all(w.own(now, self.running) < w.limit for w in windows):
+            self._pause_as_others_used_it_up(now, limits)
 
-    def _pause_when_used_up(self, now: float, limits: RateLimitHeaders) -> None:
-        """Wait until the moment at which the API will have room again, after others used it up."""
+    def _pause_as_others_used_it_up(self, now: float, limits: RateLimitHeaders) -> None:
+        """Wait until the moment at which the API will have room again."""
         if (reset_in := limits.reset_in or 0.0) > 0:
             self.gate.close_for(now, min(reset_in, LONGEST_GUESS))
 

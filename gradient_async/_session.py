@@ -18,9 +18,11 @@ import aiohttp
 from ._resolver import Resolver
 
 __all__ = [
+    "BROKEN_OFF",
     "SessionFactory",
     "SessionSource",
     "StaleConnectionError",
+    "broke_off",
     "checked_factory",
     "own_session",
 ]
@@ -39,6 +41,7 @@ ENDED: Final = (
     aiohttp.ClientConnectionResetError,
 )
 """What aiohttp raises when a connection ends before the headers of an answer."""
+BROKEN_OFF: Final = "it ended within the headers of an answer"
 
 
 def checked_factory(session: SessionFactory | None) -> SessionFactory | None:
@@ -53,6 +56,11 @@ def checked_factory(session: SessionFactory | None) -> SessionFactory | None:
             f"client, got {session!r}"
         )
     return session
+
+
+def broke_off(error: BaseException) -> bool:
+    """Tell whether a connection ended within the headers of an answer: aiohttp adds those."""
+    return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
 
 
 class StaleConnectionError(aiohttp.ClientConnectionError):
@@ -121,6 +129,6 @@ async def _without_silent_retry(
         raise
     except ENDED as error:
         kind = aiohttp.ClientConnectionError if opened else StaleConnectionError
-        raise kind(str(error)) from error
+        raise kind(BROKEN_OFF if broke_off(error) else str(error)) from error
     finally:
         _opened.reset(before)

@@ -30,11 +30,11 @@ from ._options import RequestOptions
 from ._pacing import Pacer
 from ._retry import retry_delay
 from ._session import StaleConnectionError
-from ._structure import DecodeFailure, decode
+from ._structure import DecodeFailure, decode, decode_any
 from ._wire_errors import WIRE_FAILURES, may_have_been_sent, wire_error
-from .errors import APIError, RateLimitError
+from .errors import APIError, APIResponseValidationError, RateLimitError
 
-__all__ = ["Transport", "decoded"]
+__all__ = ["Transport", "decoded", "decoded_any"]
 
 T = TypeVar("T")
 
@@ -249,9 +249,27 @@ def decoded(endpoint: Endpoint[T], response: Response, token: AccessToken) -> T:
     try:
         return decode(endpoint.answer, response.content)
     except DecodeFailure as failure:
-        raise validation_error(
-            token.redact(str(failure)),
-            token.redact(failure.path),
-            redacted(response, token),
-            endpoint.droplet_id,
-        ) from None
+        raise _invalid(failure, endpoint, response, token) from None
+
+
+def decoded_any(endpoint: Endpoint[Any], response: Response, token: AccessToken) -> Any:
+    """Decode the body of a good answer into plain objects.
+
+    Raises:
+        APIResponseValidationError: It is no JSON.
+    """
+    try:
+        return decode_any(response.content)
+    except DecodeFailure as failure:
+        raise _invalid(failure, endpoint, response, token) from None
+
+
+def _invalid(
+    failure: DecodeFailure, endpoint: Endpoint[Any], response: Response, token: AccessToken
+) -> APIResponseValidationError:
+    return validation_error(
+        token.redact(str(failure)),
+        token.redact(failure.path),
+        redacted(response, token),
+        endpoint.droplet_id,
+    )

@@ -8,6 +8,7 @@ import aiohttp
 
 from ._call import Call
 from ._config import AccessToken
+from ._session import BROKEN_OFF, broke_off
 from ._text import one_line
 from .errors import APIConnectionError, APITimeoutError
 
@@ -71,6 +72,8 @@ def _said(error: Exception) -> str:
     """
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered {error.status} {error.message}"
+    if broke_off(error):
+        return BROKEN_OFF
     source = error.__cause__ if isinstance(error, aiohttp.ClientPayloadError) else error
     message = getattr(source, "message", None)
     return message if isinstance(message, str) else str(error)

@@ -7,7 +7,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any, Self, Unpack
 
-from ._config import AccessToken, ClientOptions, Config, masked
+from ._config import AccessToken, ClientOptions, Config, masked, masked_in
 from ._connections import Connections
 from ._options import (
     DEFAULT_MAX_RATE_LIMIT_WAIT,
@@ -177,6 +177,7 @@ class AsyncGradient:
             >>> patient.timeout.total
             300.0
         """
+        changes = masked_in(changes)  # as in `__init__`
         mine = self._transport
         config = mine.config.with_changes(changes)
         same_limit = (

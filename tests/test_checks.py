@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum
 from fractions import Fraction
@@ -11,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gradient_async import RateLimit, Timeout
 from gradient_async._checks import (
     check_keywords,
     checked_count,
@@ -20,6 +24,9 @@ from gradient_async._checks import (
     checked_seconds,
     checked_timeout,
 )
+from gradient_async.audit.judge import Rules
+
+NOW = datetime(2026, 9, 1, tzinfo=UTC)
 
 NOT_INTEGERS: list[Any] = [True, False, "1", 1.0, None, [1], b"1", "1/../../account/keys?x="]
 
@@ -159,3 +166,26 @@ def test_headers_that_can_be_sent() -> None:
     checked = checked_headers("extra_headers", headers)
     assert (checked, checked is headers) == (headers, False)
     assert checked_headers("extra_headers", None) == {}
+
+
+@pytest.mark.parametrize(
+    ("make", "shown"),
+    [
+        (lambda: Timeout("5"), "Timeout()"),  # type: ignore[arg-type]
+        (lambda: Timeout(5, connect=-1), "Timeout(total=5.0)"),
+        (lambda: RateLimit(((0, 1.0),)), "RateLimit()"),
+        (lambda: Rules(NOW, timedelta(-1)), f"Rules(now={NOW!r}, "),
+    ],
+)
+def test_what_is_not_made_yet_can_be_shown(make: Callable[[], object], shown: str) -> None:
+    """A traceback with locals shows what an object has while its values are checked."""
+    with pytest.raises((TypeError, ValueError)) as caught:
+        make()
+    with_locals = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    assert f"self = {shown}" in "".join(with_locals.format())
+
+
+def test_what_is_made_is_shown_as_attrs_does() -> None:
+    """The names and values, in order."""
+    assert repr(Timeout(5, connect=2)) == "Timeout(total=5.0, connect=2.0)"
+    assert repr(RateLimit()) == "RateLimit(windows=((250, 60.0), (5000, 3600.0)))"

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any, cast
 
+import aiohttp
 import pytest
 from conftest import AnyClient, MakeClient
 
@@ -582,6 +583,17 @@ async def test_broken_connections_are_retried(
     assert "400" not in caught.value.message  # aiohttp's own word for what it cannot read
     assert caught.value.message.isprintable()
     assert len(simulator.requests) == 3
+
+
+@pytest.mark.parametrize("session", [None, aiohttp.ClientSession])
+async def test_an_answer_that_ends_within_its_headers(
+    make_client: MakeClient, simulator: Simulator, droplet_id: int, session: Any
+) -> None:
+    """The error says so in words, also with a session of the user's; aiohttp shows its objects."""
+    client = make_client(session=session, max_retries=0)
+    simulator.faults.add(Fault.drop("in_headers", reset=False), times=None)
+    with pytest.raises(errors.APIConnectionError, match="failed: it ended within the headers of"):
+        await client.backups.list(droplet_id)
 
 
 @pytest.mark.parametrize(

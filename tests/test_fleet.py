@@ -158,6 +158,11 @@ class TestPlan:
         total = 1000 if len(backups) == 200 else len(backups)
         assert FirstPages(listed, total).plan(None).per_droplet_requests == requests
 
+    def test_a_number_of_droplets_that_a_server_makes_up(self) -> None:
+        """No number is too large to be multiplied."""
+        plan = FirstPages([droplet(1, [1])], 10**400).plan(RateLimit())
+        assert plan.per_droplet_requests == 10**400 + 10**400 // 200
+
     def test_policies_are_counted_where_a_droplet_names_no_backup(self) -> None:
         """They are read to tell "disabled" from "not yet"."""
         listed = [droplet(1, [1]), droplet(2), droplet(3)]

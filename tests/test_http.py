@@ -174,6 +174,7 @@ def test_any_number_can_be_a_header(headers: dict[str, str], now: float) -> None
         ("inf", None),
         ("", None),
         ("soon", None),
+        ("\N{ARABIC-INDIC DIGIT THREE}", None),
         ("1" * 65, None),
         ("1".zfill(64), 1.0),
         ("Thu, 01 Jan 1970 00:17:10 GMT", 30.0),

@@ -59,3 +59,4 @@ def test_ideal_seconds_of_any_number() -> None:
     """A number that a server makes up takes no longer to work out than another."""
     assert ideal_seconds(10**18 + 1, RateLimit()) == 10**18 / 5000 * 3600
     assert ideal_seconds(10**18, None) == 0.0
+    assert ideal_seconds(10**400, RateLimit()) == pytest.approx(2**63 / 5000 * 3600)

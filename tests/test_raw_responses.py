@@ -127,12 +127,13 @@ async def test_raw_answer_that_is_not_what_was_promised(
 async def test_raw_answer_with_invalid_json(
     client: AnyClient, simulator: Simulator, droplet_id: int
 ) -> None:
-    """`json` raises a `ValueError` for a body that is not JSON, and its text can be read."""
+    """`json` raises for a body that is no JSON as `parse` does, and its text can be read."""
     simulator.faults.add(Fault.body(b"<html>\xff"))
     response = await raw(client, "list", droplet_id)
     assert response.text == "<html>\N{REPLACEMENT CHARACTER}"
-    with pytest.raises(ValueError, match="no valid JSON"):
+    with pytest.raises(errors.APIResponseValidationError, match="no valid JSON") as caught:
         response.json()
+    assert (caught.value.droplet_id, caught.value.status_code) == (droplet_id, 200)
 
 
 async def entered(client: AnyClient, droplet_id: int) -> bool:

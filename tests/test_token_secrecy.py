@@ -227,6 +227,30 @@ def test_no_refused_token_is_shown(
         assert_secret(*shown(caught.value))
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"access_token": TOKEN.encode()},
+        {"access_token": [TOKEN]},
+        {"access_token": TOKEN, "timeout": "5"},
+        {"access_token": TOKEN, "max_retries": -1},
+        {"access_token": TOKEN, "rate_limit": 5},
+        {"access_token": TOKEN, "nonsense": 1},
+    ],
+    ids=", ".join,
+)
+@pytest.mark.parametrize("copied", [False, True])
+def test_no_wrong_option_shows_the_token(kind: Kind, wrong: dict[str, Any], copied: bool) -> None:
+    """What cannot be an option, be it the token itself, is refused without a look at the token."""
+    make: Any = AsyncGradient if kind == "async" else Gradient
+    make = make().copy if copied else make
+    with pytest.raises((TypeError, ValueError)) as caught:
+        make(**wrong)
+    frames = traceback.walk_tb(caught.value.__traceback__)
+    ours = [frame for frame, _ in frames if "gradient_async" in frame.f_code.co_filename]
+    assert_secret(str(caught.value), *(repr(frame.f_locals) for frame in ours))
+
+
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_no_redirect_takes_the_token_elsewhere(
     kind: Kind, simulator: Simulator, status: int

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
-from math import floor, fsum
+from math import floor, fsum, inf
 from typing import Any
 
 import attrs
@@ -181,7 +181,7 @@ class FleetAudit:
     @property
     def total_gigabytes(self) -> float:
         """The size of all backups in GB."""
-        return fsum(audit.total_gigabytes for audit in self.audits)
+        return sum_of(audit.total_gigabytes for audit in self.audits)
 
     @property
     def worst_recovery_point(self) -> DropletAudit | None:
@@ -225,3 +225,11 @@ class FleetAudit:
             "summary": self.summary(),
             "droplets": [audit.to_dict() for audit in self.audits],
         }
+
+
+def sum_of(sizes: Iterable[float]) -> float:
+    """Add sizes exactly; infinite where a server tells of more than a number can hold."""
+    try:
+        return fsum(sizes)
+    except OverflowError:
+        return inf

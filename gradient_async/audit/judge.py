@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from math import fsum
 from operator import itemgetter
 from typing import Any, Final
 
 import attrs
 
+from .._checks import SafeRepr
 from ..errors import GradientError
 from ..types import Backup, DropletBackupPolicy, DropletBackups, Policy
-from .findings import DropletAudit, Finding, FleetAudit
+from .findings import DropletAudit, Finding, FleetAudit, sum_of
 from .plans import (
     CENTURY,
     DEFAULT_GRACE,
@@ -158,8 +158,8 @@ def _within_calendar(rules: Rules, attribute: attrs.Attribute[datetime], value: 
         )
 
 
-@attrs.frozen
-class Rules:
+@attrs.frozen(repr=False)
+class Rules(SafeRepr):
     """The moment to judge at, and how strictly; see `audit_droplet`.
 
     Raises:
@@ -234,7 +234,7 @@ class Rules:
             newest_name=newest_backup.name if newest_backup else None,
             age=max(self.now - newest, timedelta()) if newest else None,
             in_future=len(dated) - len(past),
-            total_gigabytes=fsum(backup.size_gigabytes for _, backup in dated),
+            total_gigabytes=sum_of(backup.size_gigabytes for _, backup in dated),
         )
 
     def _allowed_age(self, backup_policy: DropletBackupPolicy) -> timedelta | None:

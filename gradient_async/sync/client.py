@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import Self, Unpack
 
-from .._config import ClientOptions, masked
+from .._config import ClientOptions, masked, masked_in
 from .._options import (
     DEFAULT_MAX_RATE_LIMIT_WAIT,
     DEFAULT_MAX_RESPONSE_BYTES,
@@ -170,6 +170,7 @@ class Gradient:
             >>> patient.timeout.total
             300.0
         """
+        changes = masked_in(changes)
         twin = object.__new__(type(self))
         vars(twin).update(own_attributes(self))
         twin._wrapped = self._wrapped.copy(**changes)
