@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
-from math import floor, fsum, inf
+from math import floor, fsum
+from sys import float_info
 from typing import Any
 
 import attrs
@@ -228,8 +229,8 @@ class FleetAudit:
 
 
 def sum_of(sizes: Iterable[float]) -> float:
-    """Add sizes exactly; infinite where a server tells of more than a number can hold."""
+    """Add sizes exactly; the largest number where a server tells of more than one can hold."""
     try:
         return fsum(sizes)
     except OverflowError:
-        return inf
+        return float_info.max

@@ -39,7 +39,7 @@ COMPLETION: Final = "_GRADIENT_ASYNC_COMPLETE"
 Examples:
   gradient-async backups --simulate            a look at it, without an account
   gradient-async backups --format csv -o backups.csv
-  gradient-async audit --max-age 26h || echo "not all Droplets are protected"
+  gradient-async audit --max-age 26h; echo "exit code $?"
 
 \b
 The access token is read from DIGITALOCEAN_ACCESS_TOKEN or from --token-file.
@@ -82,7 +82,7 @@ Examples:
     "--resume",
     metavar="FILE",
     help="Complete an export in jsonl that was cut off, such as backups.jsonl.partial, which then "
-    "becomes backups.jsonl. Droplets that are in it are not asked about again.",
+    "becomes backups.jsonl. Droplets that it has without an error are not asked about again.",
 )
 @account_options
 @connection_options
@@ -146,7 +146,7 @@ def supported_policies(connection: Connection, destination: Destination) -> int:
 Examples:
   gradient-async audit --simulate --html report.html
   gradient-async audit --max-age 26h --format json --output audit.json
-  gradient-async audit --fail-on never,overdue,error || mail -s "backups" ops@example.com
+  gradient-async audit --fail-on never,overdue,error --format csv -o audit.csv --force
 """,
 )
 @droplet_ids_argument
@@ -224,7 +224,7 @@ Example, with a second terminal for the second line:
     "limits",
     multiple=True,
     metavar="N/SECONDS",
-    help="A rate limit; may be given more than once. That of the API: 250/60 and 5000/3600.",
+    help="A rate limit; may be given more than once. Default: none; the API's: 250/60, 5000/3600.",
 )
 def simulate(**chosen: Any) -> int:
     """Serve a simulated account on loopback until Ctrl-C or SIGTERM.

@@ -149,8 +149,8 @@ class FileOutput:
         except FileExistsError:
             left = _name(self._partial)
             raise Problem(
-                f"{left} is there, of a run that was cut off: continue it with --resume {left} if "
-                "it is jsonl, or replace it with --force"
+                f"{left} is there, of a run that was cut off: `backups --resume {left}` continues "
+                "it if that wrote it as jsonl, --force replaces it"
             ) from None
         except OSError as error:
             raise Problem(f"cannot write to {self.name}: {error.strerror}") from error

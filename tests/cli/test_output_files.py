@@ -54,7 +54,7 @@ def test_a_file_that_exists_is_replaced_only_if_forced(tmp_path: Path) -> None:
 def test_a_partial_file_of_another_run_is_not_overwritten(tmp_path: Path) -> None:
     """A partial file that exists is refused, unless it is explicitly begun anew."""
     (tmp_path / "out.partial").write_text("hours of work")
-    with pytest.raises(Problem, match=r"continue it with --resume .*out\.partial"):
+    with pytest.raises(Problem, match=r"`backups --resume .*out\.partial` continues it"):
         FileOutput(tmp_path / "out")
     FileOutput(tmp_path / "out", partial="overwrite").abandon(keep=False)
     assert list(tmp_path.iterdir()) == []
