@@ -50,9 +50,9 @@ class Gradient:
             users of the token are noticed in the window whose size the API names in
             ``ratelimit-limit``; in the others only by an answer 429. ``None`` keeps no count and
             waits only when the API says so.
-        max_rate_limit_wait: Seconds that one call may wait for the rate limit before it ends in
-            `RateLimitError`; 60 by default, ``None`` for no bound. Fan-outs wait as long as it
-            takes.
+        max_rate_limit_wait: Seconds that one call may wait for the rate limit, or a twentieth
+            more, before it ends in `RateLimitError`; 60 by default, ``None`` for no bound. Fan-outs
+            wait as long as it takes.
         max_response_bytes: The largest answer that is read, after decompression. 32 MiB.
         allow_insecure_http: Allow ``http://`` to other hosts than loopback, where everybody on the
             way can read the token.
