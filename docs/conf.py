@@ -33,7 +33,7 @@ smartquotes = False  # they would make a dash of the `--` before an option
 html_theme = "furo"
 html_title = f"gradient_async {release}"
 html_static_path = ["_static"]
-html_css_files = ["import-graph.css"]
+html_css_files = ["import-graph.css", "pages.css"]
 html_theme_options = {
     "source_repository": "https://github.com/gradient-async/gradient-async/",
     "source_branch": "main",
@@ -92,7 +92,22 @@ def with_dashes(app: Any, doctree: nodes.document, docname: str) -> None:
             text.parent.replace(text, nodes.Text(" \N{EN DASH} "))
 
 
+def examples_as_code(app: Any, context: Any, lines: list[str]) -> None:
+    """Show the indented lines of a help text as a block of code, not as lines of prose."""
+    shown: list[str] = []
+    for line, before in zip(lines, ["", *lines], strict=False):
+        is_code, follows_code = line.startswith("|  "), before.startswith("|  ")
+        if is_code and not follows_code:
+            shown[-1] = shown[-1].removeprefix("| ")
+            shown += ["", ".. code-block:: text", ""]
+        elif follows_code and not is_code:
+            shown.append("")
+        shown.append(f"   {line[4:]}" if is_code else line)
+    lines[:] = shown
+
+
 def setup(app: Any) -> None:
     """Tell Sphinx of them."""
+    app.connect("sphinx-click-process-epilog", examples_as_code)
     app.connect("autodoc-process-signature", signature_of)
     app.connect("doctree-resolved", with_dashes)

@@ -228,7 +228,8 @@ def setup(app: Any) -> dict[str, bool]:
                 raise self.error(f"no package at {package}")
             for path in package.rglob("*.py"):
                 self.env.note_dependency(str(path))
-            return [nodes.raw("", drawing(package), format="html")]
+            picture = f'<div class="wide">{drawing(package)}</div>'
+            return [nodes.raw("", picture, format="html")]
 
     app.add_directive("import-graph", ImportGraph)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

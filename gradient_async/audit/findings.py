@@ -27,7 +27,7 @@ class Finding(StrEnum):
     DISABLED = "disabled"
     """Backups are disabled, which somebody decided. There may be old ones."""
     UNKNOWN_PLAN = "unknown_plan"
-    """There are backups; how often the plan makes one is not known, so they are not judged."""
+    """There are backups; how often is not known of the plan, so the Droplet is not judged."""
     SHORT = "short"
     """The newest backup is recent enough; of those before it there are fewer than promised."""
     OVERDUE = "overdue"

@@ -146,7 +146,7 @@ def supported_policies(connection: Connection, destination: Destination) -> int:
 Examples:
   gradient-async audit --simulate --html report.html
   gradient-async audit --max-age 26h --format json --output audit.json
-  gradient-async audit --fail-on never,overdue,error --format csv -o audit.csv --force
+  gradient-async audit --fail-on error,never,overdue --format csv --output audit.csv --force
 """,
 )
 @droplet_ids_argument
@@ -175,7 +175,8 @@ Examples:
     "--html",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Also write a report for the browser: one page that needs no network.",
+    help="Also write a report for the browser, if the audit comes to its end: one page that needs "
+    "no network.",
 )
 @account_options
 @connection_options

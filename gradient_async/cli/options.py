@@ -285,7 +285,11 @@ destination_options: Decorator = _grouped(
         metavar="A,B,...",
         help="Columns of table and csv, by their names in csv; a wrong name lists all of them.",
     ),
-    click.option("--force", is_flag=True, help="Replace a file that exists."),
+    click.option(
+        "--force",
+        is_flag=True,
+        help="Replace a file that exists, or the FILE.partial that an earlier run left.",
+    ),
 )
 """Adds the options about the output, as the keyword ``destination``."""
 

@@ -56,14 +56,14 @@ class AsyncBackupsResource(AsyncAPIResource):
 
     @cached_property
     def with_raw_response(self) -> AsyncBackupsResourceWithRawResponse:
-        """The same methods, giving the whole answer with its status and headers."""
+        """The same methods, giving the whole answer with its headers: `AsyncAPIResponse`."""
         from ._views import AsyncBackupsResourceWithRawResponse
 
         return AsyncBackupsResourceWithRawResponse(self._transport)
 
     @cached_property
     def with_streaming_response(self) -> AsyncBackupsResourceWithStreamingResponse:
-        """The same methods, as context managers that have not read the body yet."""
+        """The same methods, for ``async with``, with the body unread: `AsyncStreamedResponse`."""
         from ._views import AsyncBackupsResourceWithStreamingResponse
 
         return AsyncBackupsResourceWithStreamingResponse(self._transport)

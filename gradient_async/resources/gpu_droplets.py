@@ -32,14 +32,14 @@ class AsyncGPUDropletsResource(AsyncAPIResource):
 
     @cached_property
     def with_raw_response(self) -> AsyncGPUDropletsResourceWithRawResponse:
-        """The same methods, giving the whole answer with its status and headers."""
+        """The same methods, giving the whole answer with its headers: `AsyncAPIResponse`."""
         from ._views import AsyncGPUDropletsResourceWithRawResponse
 
         return AsyncGPUDropletsResourceWithRawResponse(self._transport)
 
     @cached_property
     def with_streaming_response(self) -> AsyncGPUDropletsResourceWithStreamingResponse:
-        """The same methods, as context managers that have not read the body yet."""
+        """The same methods, for ``async with``, with the body unread: `AsyncStreamedResponse`."""
         from ._views import AsyncGPUDropletsResourceWithStreamingResponse
 
         return AsyncGPUDropletsResourceWithStreamingResponse(self._transport)

@@ -44,12 +44,12 @@ class BackupsResource:
 
     @cached_property
     def with_raw_response(self) -> BackupsResourceWithRawResponse:
-        """The same methods, giving the whole answer with its status and headers."""
+        """The same methods, giving the whole answer with its headers: `APIResponse`."""
         return BackupsResourceWithRawResponse(self._portal, self._wrapped.with_raw_response)
 
     @cached_property
     def with_streaming_response(self) -> BackupsResourceWithStreamingResponse:
-        """The same methods, as context managers that have not read the body yet."""
+        """The same methods, for ``with``, with the body unread: `StreamedResponse`."""
         return BackupsResourceWithStreamingResponse(
             self._portal, self._wrapped.with_streaming_response
         )

@@ -34,12 +34,12 @@ class GPUDropletsResource:
 
     @cached_property
     def with_raw_response(self) -> GPUDropletsResourceWithRawResponse:
-        """The same methods, giving the whole answer with its status and headers."""
+        """The same methods, giving the whole answer with its headers: `APIResponse`."""
         return GPUDropletsResourceWithRawResponse(self._portal, self._wrapped.with_raw_response)
 
     @cached_property
     def with_streaming_response(self) -> GPUDropletsResourceWithStreamingResponse:
-        """The same methods, as context managers that have not read the body yet."""
+        """The same methods, for ``with``, with the body unread: `StreamedResponse`."""
         return GPUDropletsResourceWithStreamingResponse(
             self._portal, self._wrapped.with_streaming_response
         )
