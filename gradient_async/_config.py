@@ -91,9 +91,10 @@ def masked_in(changes: ClientOptions) -> ClientOptions:
     return {**changes, "access_token": masked(changes["access_token"])}
 
 
-def _secret(token: str) -> str:
-    if isinstance(token, _NoText):
-        raise TypeError(f"access_token must be a str, got {token}")
+def _secret(token: object) -> str:
+    if isinstance(token, _NoText) or not isinstance(token, str):
+        kind = token if isinstance(token, _NoText) else type(token).__name__
+        raise TypeError(f"access_token must be a str, got {kind}")
     return _Secret(token)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 
 import aiohttp
 
@@ -153,6 +154,11 @@ class Exchange:
             else:
                 self._raw.close()
             self.here.slots.release()
+
+    def close_soon(self) -> None:
+        """Close it on its loop, from any thread."""
+        with suppress(RuntimeError):  # the loop has ended, and its connections with it
+            self.here.deadlines.loop.call_soon_threadsafe(self.close)
 
 
 def redacted(response: Response, token: AccessToken) -> Response:

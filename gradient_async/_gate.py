@@ -1,4 +1,6 @@
-"""The gate that an answer 429 closes for all requests of a token, until the moment that it names.
+"""The gate that an answer closes for all requests of a token, until the moment that it names.
+
+A 429 does, and one that says that nothing is left.
 
 Pure: `Gate` is told the time.
 
@@ -93,10 +95,11 @@ class Gate:
             self._guessed = False
             self._close(now + pause, limit)
 
-    def close_for(self, now: float, pause: float) -> None:
+    def close_for(self, now: float, pause: float, *, guessed: bool) -> None:
         """Close for so many seconds, whatever limit it is, if it is not closed for longer."""
         if now + pause > self.opens_at:
-            self._close(now + pause, None)
+            self._guessed = guessed
+            self._close(now + self._spread(pause), None)
 
     def forget_probe(self) -> None:
         """Wait for no answer any more."""

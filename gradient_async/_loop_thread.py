@@ -76,6 +76,8 @@ class LoopThread:
 
     def leave(self, call: object) -> None:
         """Let a call out, if it is in."""
+        if call not in self._calls:  # nothing waits for the lock as the interpreter ends
+            return
         with self._lock:
             self._calls.discard(call)
             if not self._calls:

@@ -149,10 +149,12 @@ class Pacer:
     def finish(self, sent_at: float, limits: RateLimitHeaders | None) -> None:
         """Count a request that has ended; ``limits`` are the headers of its answer, if any."""
         with self._lock:
-            now = self._clock()
+            now, opening = self._clock(), self._schedule.gate.opens_at
             self._schedule.finish(now, sent_at, limits)
             if limits is not None:
                 self._newest = limits
+            if self._schedule.gate.opens_at > opening:
+                self._send_away_the_impatient(now)
             if self._waiting:
                 self._serve(now)
 
@@ -162,12 +164,11 @@ class Pacer:
             now = self._clock()
             self._schedule.on_refusal(now, sent_at, limits)
             self._newest = limits
-            opens_at = self._schedule.gate.opens_at
-            self._send_away(now, opens_at, [w for w in self._waiting if w.give_up_at < opens_at])
+            self._send_away_the_impatient(now)
             self._serve(now)
 
     def closed_since(self, sent_at: float) -> bool:
-        """Tell whether a 429 has closed the gate after a request was started."""
+        """Tell whether the gate was closed after a request was started."""
         return self._schedule.gate.opens_at > sent_at
 
     def closed_for(self) -> float:
@@ -179,6 +180,11 @@ class Pacer:
         with self._lock:
             self._schedule.give_back(sent_at)
             self._serve(self._clock())
+
+    def _send_away_the_impatient(self, now: float) -> None:
+        """Send away who does not want to wait until the gate opens."""
+        opens_at = self._schedule.gate.opens_at
+        self._send_away(now, opens_at, [w for w in self._waiting if w.give_up_at < opens_at])
 
     def _send_away(self, now: float, ready_at: float, waiters: list[_Waiter]) -> None:
         """Tell those who would have to wait longer than they want, now and not later."""

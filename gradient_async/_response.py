@@ -233,17 +233,24 @@ class StreamingContext(AbstractAsyncContextManager[AsyncStreamedResponse[T]]):
         self._transport = transport
         self._endpoint = endpoint
         self._terms = terms
+        self._entered = False
         self._exchange: Exchange | None = None
 
     async def __aenter__(self) -> AsyncStreamedResponse[T]:
-        if self._exchange is not None:
+        if self._entered:
             raise RuntimeError("this request was sent already: ask for a new one")
+        self._entered = True
         self._exchange = await self._transport.open(self._endpoint, self._terms)
         return AsyncStreamedResponse(self._exchange, self._endpoint, self._terms.token)
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._exchange is not None
-        self._exchange.close()
+        if self._exchange is not None:
+            self._exchange.close()
+
+    def __del__(self) -> None:
+        """Close the answer of a block that was never left, as it was not entered to the end."""
+        if self._exchange is not None and not self._exchange.closed:
+            self._exchange.close_soon()
 
 
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:

@@ -1,4 +1,4 @@
-"""When a request may be sent: a token's sliding windows, behind the gate that a 429 closes.
+"""When a request may be sent: a token's sliding windows, behind the gate that an answer closes.
 
 Pure: `Schedule` is told the time. `Pacer` has requests wait until the time that it names.
 
@@ -123,6 +123,10 @@ class _Window:
             if most < believed:
                 self.see_others(now, most, sent_at)
 
+    def may_be_all_own(self, now: float, running: int) -> bool:
+        """Tell whether the own requests alone explain that nothing is left."""
+        return self.own(now, running) + len(self.expired) >= self.limit
+
     def status(self, now: float, running: int) -> WindowStatus:
         others = round(self.others(now))
         return WindowStatus(self.limit, self.seconds, self.own(now, running), others)
@@ -161,12 +165,14 @@ class Schedule:
         return max([self.gate.passes_at(now), *times])
 
     def limited_by(self, now: float, ahead: int) -> tuple[LimitKind | None, int | None]:
-        """Tell what such a request would wait for, and its limit; no limit for the gate."""
+        """Tell what such a request would wait for; the limit, too, if the own count reaches it."""
         rooms = [window.room_at(now, self.running, ahead) for window in self.windows]
-        if not rooms or self.gate.opens_at >= max(rooms):
+        if not rooms or self.gate.passes_at(now) >= max(rooms):
             return self.gate.closed_by, None
         place = rooms.index(max(rooms))
-        return "hourly" if place else "burst", self.windows[place].limit
+        window = self.windows[place]
+        full = window.own(now, self.running + ahead) >= window.limit
+        return "hourly" if place else "burst", window.limit if full else None
 
     def give_back(self, sent_at: float) -> None:
         """Take back a start that led to no request on the wire."""
@@ -194,13 +200,14 @@ class Schedule:
         windows = [window for window in self.windows if window.limit == limit]
         for window in windows:
             window.observe(now, window.limit - remaining, self.running, sent_at)
-        if not remaining and all(w.own(now, self.running) < w.limit for w in windows):
+        if not remaining and not any(w.may_be_all_own(now, self.running) for w in windows):
             self._pause_as_others_used_it_up(now, limits)
 
     def _pause_as_others_used_it_up(self, now: float, limits: RateLimitHeaders) -> None:
         """Wait until the moment at which the API will have room again."""
         if (reset_in := limits.reset_in or 0.0) > 0:
-            self.gate.close_for(now, min(reset_in, LONGEST_GUESS))
+            longest = LONGEST_GUESS if self.windows else LONGEST_PAUSE
+            self.gate.close_for(now, min(reset_in, longest), guessed=reset_in > longest)
 
     def on_refusal(self, now: float, sent_at: float, limits: RateLimitHeaders) -> None:
         """Close the gate after an answer 429 to a request that was sent at ``sent_at``."""

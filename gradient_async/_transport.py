@@ -163,7 +163,7 @@ class Transport(OfOneProcess):
     async def _take_place(self, call: Call, here: LoopConnections) -> float:
         """Wait for the rate limit, then for a connection, and give the time of the start.
 
-        Where a 429 has closed the gate in the meantime, that is waited for, too.
+        Where the gate was closed in the meantime, that is waited for, too.
         """
         while True:
             sent_at = await self._wait_for_rate_limit(call)
@@ -184,7 +184,7 @@ class Transport(OfOneProcess):
             sent_at = await self.pacer.start(call.patience)
         except RateLimitError as refused:
             error = call.refusal or refused
-            error.retry_after, error.kind = refused.retry_after, refused.kind
+            error.retry_after, error.kind = refused.retry_after, refused.kind or error.kind
             error.request, error.droplet_id = call.request_line(), call.droplet_id
             error.attempts = call.sent
             raise error from None

@@ -57,8 +57,8 @@ class AsyncGradient:
         rate_limit: The limits of the token, shared by all requests of this client and its copies.
             The default is what the API documents: 250 a minute and 5,000 an hour. Requests of other
             users of the token are noticed in the window whose size the API names in
-            ``ratelimit-limit``; in the others only by an answer 429. ``None`` keeps no count and
-            waits only when the API says so.
+            ``ratelimit-limit``; in the others only by an answer that says that nothing is left, or
+            a 429. ``None`` keeps no count and waits only when the API says so.
         max_rate_limit_wait: Seconds that one call may wait for the rate limit, or a twentieth
             more, before it ends in `RateLimitError`; 60 by default, ``None`` for no bound. Fan-outs
             wait as long as it takes.

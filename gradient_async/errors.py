@@ -361,8 +361,8 @@ class RateLimitError(APIStatusError):
         retry_after: Seconds to wait before it makes sense to ask again; a client always names them.
         limit: The number of requests that the limit allows, if it is known.
         remaining: The number of requests that are left of it.
-        reset_at: When the oldest counted request expires. These three are as the answer 429 says;
-            or by the client's own count, where that left no room for the request.
+        reset_at: When the oldest counted request expires. These three are as the answer 429 says
+            or, where there was none, as the newest answer or the client's own count does.
         kind: ``"burst"`` for the limit per minute, ``"hourly"`` for the one per hour, ``None``
             where nothing tells, as in an answer of a proxy.
     """

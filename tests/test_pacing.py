@@ -105,6 +105,20 @@ class TestPacer:
         assert (error.kind, error.status_code, error.response) == ("burst", 429, None)
         assert pacer.status().waiting == 0
 
+    async def test_an_answer_that_leaves_nothing_sends_the_impatient_away(
+        self, clock: ManualClock
+    ) -> None:
+        """Whoever waits is told at once that it takes longer, as after a 429."""
+        pacer = Pacer(RateLimit(((2, 3.0),)), clock)
+        sent_at = [await pacer.start(None) for _ in range(2)]
+        waiting = asyncio.ensure_future(pacer.start(4.0))
+        await settle()
+        pacer.finish(sent_at[0], headers(limit=9, remaining=0, reset=int(EPOCH) + 50))
+        with pytest.raises(RateLimitError, match=r"wait 5\d\.\d s") as caught:
+            await waiting
+        assert (caught.value.limit, caught.value.remaining, caught.value.kind) == (9, 0, None)
+        assert pacer.status().waiting == 0
+
     async def test_what_a_refusal_closes(self, clock: ManualClock) -> None:
         """It is known to requests that were started before, and for how long it will be."""
         pacer = Pacer(None, clock)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import json
 import logging
 import pickle
@@ -344,13 +345,32 @@ async def test_too_large_a_body(simulator: Simulator, droplet_id: int) -> None:
             assert len(b"".join(await pieces_of(response))) > 100
 
 
-async def test_a_block_is_entered_once(async_client: AsyncGradient, droplet_id: int) -> None:
+async def test_a_block_is_entered_once(
+    async_client: AsyncGradient, simulator: Simulator, droplet_id: int
+) -> None:
     """Each ``async with`` takes a request of its own: what was entered once is used up."""
     request = async_client.gpu_droplets.backups.with_streaming_response.list(droplet_id)
-    async with request:
-        pass
+    entering = [asyncio.ensure_future(request.__aenter__()) for _ in range(2)]
     with pytest.raises(RuntimeError, match="sent already: ask for a new one"):
-        await request.__aenter__()
+        await entering[1]
+    await entering[0]
+    await request.__aexit__(None, None, None)
+    await request.__aexit__(None, None, None)
+    await assert_idle(async_client, simulator)
+    not_entered = async_client.gpu_droplets.backups.with_streaming_response.list(droplet_id)
+    await not_entered.__aexit__(None, None, None)
+
+
+async def test_a_block_that_is_never_left(
+    async_client: AsyncGradient, simulator: Simulator, droplet_id: int
+) -> None:
+    """What was dropped before its block was left gives its connection back."""
+    simulator.faults.add(Fault.hold("body"))
+    streaming = async_client.gpu_droplets.backups.with_streaming_response
+    await streaming.list(droplet_id).__aenter__()
+    gc.collect()
+    await assert_idle(async_client, simulator)
+    assert simulator.cancelled == 1
 
 
 async def test_a_failing_log_keeps_no_connection(

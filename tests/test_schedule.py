@@ -179,7 +179,7 @@ class TestScheduleRefused:
         assert schedule.start(0.0)
         assert schedule.start(0.0)
         schedule.on_refusal(0.1, 0.0, headers(retry_after=5))
-        assert schedule.limited_by(0.1, 0) == ("burst", 50)
+        assert schedule.limited_by(0.1, 0) == ("burst", None)
         schedule.on_refusal(0.1, 0.0, headers(reset=int(EPOCH) + 600))
         assert schedule.limited_by(0.1, 0) == ("hourly", None)
 
@@ -429,6 +429,34 @@ class TestScheduleBesideOthers:
         schedule.finish(0.0, 0.0, headers(limit=5000, remaining=0, reset=int(EPOCH) + 3000))
         assert schedule.ready_at(0.0) == 60.0
         assert schedule.start(60.0)
+        assert not schedule.start(60.0)  # that was the probe: the moment was a guess
+        schedule.finish(60.1, 60.0, headers(limit=5000, remaining=9))
+        assert schedule.start(60.1)
+
+    def test_without_windows_it_is_waited_for_as_long_as_the_answer_says(self) -> None:
+        """With ``rate_limit=None`` the client goes by what the API says, up to an hour."""
+        schedule = schedule_of()
+        assert schedule.start(0.0)
+        schedule.finish(0.0, 0.0, headers(limit=5000, remaining=0, reset=int(EPOCH) + 3000))
+        assert schedule.ready_at(0.0) == 3000.0
+        assert schedule.start(3000.0)
+        assert schedule.start(3000.0)
+
+    def test_the_opening_after_what_others_used_up_has_a_spread(self) -> None:
+        """Processes that were told the same moment do not come back in step."""
+        schedule = schedule_of((9, 60.0), spread=1.0)
+        assert schedule.start(0.0)
+        schedule.finish(0.0, 0.0, headers(limit=9, remaining=0, reset=int(EPOCH) + 2))
+        assert schedule.ready_at(0.0) == pytest.approx(2.1)
+
+    def test_own_requests_that_expired_meanwhile_are_not_those_of_others(self) -> None:
+        """An answer that was long under way may have counted what is over by now."""
+        schedule = schedule_of((2, 5.0))
+        assert schedule.start(0.0)
+        schedule.finish(0.1, 0.0, headers(limit=2, remaining=1))
+        assert schedule.start(4.9)
+        schedule.finish(5.2, 4.9, headers(limit=2, remaining=0, reset=int(EPOCH) + 9))
+        assert schedule.ready_at(5.2) == 5.2
 
     def test_what_the_client_has_used_up_itself_is_not_waited_for_longer(self) -> None:
         """Where its own count explains that nothing is left, it goes by its own count."""

@@ -30,9 +30,13 @@ def signalled(when: Callable[[], object], number: int = signal.SIGINT) -> Iterat
     that do nothing else end the wait, until the block has been left.
     """
     main, left = threading.main_thread().ident or 0, threading.Event()
+    failures: list[Exception] = []
 
     def send() -> None:
-        when()
+        try:
+            when()
+        except Exception as error:
+            failures.append(error)
         signal.pthread_kill(main, number)
         while not left.wait(0.05):
             signal.pthread_kill(main, signal.SIGURG)
@@ -46,3 +50,5 @@ def signalled(when: Callable[[], object], number: int = signal.SIGINT) -> Iterat
         left.set()
         sender.join(PATIENCE)
         signal.signal(signal.SIGURG, before)
+    if failures:
+        raise failures[0]

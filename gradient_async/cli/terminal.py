@@ -49,8 +49,9 @@ def buffer_standard_streams() -> None:
     sys.stdout, sys.stderr = map(_buffered, (sys.stdout, sys.stderr))
 
 
-def _buffered(stream: TextIO) -> TextIO:
-    if not isinstance(getattr(stream, "buffer", None), io.RawIOBase):
+def _buffered(stream: Any) -> Any:
+    standard = stream in (sys.__stdout__, sys.__stderr__)  # and not what somebody put there
+    if not (standard and isinstance(getattr(stream, "buffer", None), io.RawIOBase)):
         return stream
     return open(
         stream.fileno(),
