@@ -46,12 +46,14 @@ def buffer_standard_streams() -> None:
 
     Without one, a write that is interrupted (Ctrl-Z, ``docker pause``) loses the rest in silence.
     """
-    sys.stdout, sys.stderr = map(_buffered, (sys.stdout, sys.stderr))
+    if sys.stdout is sys.__stdout__:  # and not what somebody put in its place
+        sys.stdout = _buffered(sys.stdout)
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _buffered(sys.stderr)
 
 
 def _buffered(stream: Any) -> Any:
-    standard = stream in (sys.__stdout__, sys.__stderr__)  # and not what somebody put there
-    if not (standard and isinstance(getattr(stream, "buffer", None), io.RawIOBase)):
+    if not isinstance(getattr(stream, "buffer", None), io.RawIOBase):
         return stream
     return open(
         stream.fileno(),

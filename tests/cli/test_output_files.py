@@ -251,12 +251,15 @@ assert [(stream.encoding, stream.errors) for stream in (sys.stdout, sys.stderr)]
 for stream in (sys.stdout, sys.stderr):
     assert isinstance(stream.buffer, io.BufferedWriter)
     assert stream.line_buffering
-print("é")
+print("é", flush=True)
+sys.stdout, sys.stderr = mine = io.TextIOWrapper(io.FileIO(1, "w", False)), io.StringIO()
+buffer_standard_streams()
+assert (sys.stdout, sys.stderr) == mine
 """
 
 
 def test_unbuffered_streams_get_buffers_and_stay_as_they_were() -> None:
-    """Both streams of ``python -u`` get a buffer that is flushed at each line, and no more."""
+    """Both streams of ``python -u`` get a buffer, flushed at each line; those of others do not."""
     done = subprocess.run(
         [sys.executable, "-u", "-X", "dev", "-W", "error", "-c", UNBUFFERED],
         env=environment(PYTHONIOENCODING="latin-1"),
