@@ -95,10 +95,9 @@ class Gate:
             self._guessed = False
             self._close(now + pause, limit)
 
-    def close_for(self, now: float, pause: float, *, guessed: bool) -> None:
+    def close_for(self, now: float, pause: float) -> None:
         """Close for so many seconds, whatever limit it is, if it is not closed for longer."""
         if now + pause > self.opens_at:
-            self._guessed = guessed
             self._close(now + self._spread(pause), None)
 
     def forget_probe(self) -> None:

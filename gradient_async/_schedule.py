@@ -28,8 +28,7 @@ __all__ = ["LONGEST_PAUSE", "Schedule"]
 
 LONGEST_PAUSE: Final = 3600.0
 """The API counts no request for longer than an hour, so no pause needs to be longer."""
-LONGEST_GUESS: Final = 60.0
-"""It may be the limit of a minute that is used up, though the time named is that of the hour's."""
+MINUTE: Final = 60.0
 ROUNDING: Final = 1e-6
 
 
@@ -204,10 +203,14 @@ class Schedule:
             self._pause_as_others_used_it_up(now, limits)
 
     def _pause_as_others_used_it_up(self, now: float, limits: RateLimitHeaders) -> None:
-        """Wait until the moment at which the API will have room again."""
-        if (reset_in := limits.reset_in or 0.0) > 0:
-            longest = LONGEST_GUESS if self.windows else LONGEST_PAUSE
-            self.gate.close_for(now, min(reset_in, longest), guessed=reset_in > longest)
+        """Wait until the moment at which the API will have room again.
+
+        A later one may be that of the hour while the limit of the minute is meant: one request
+        finds out, where there are windows that let no more than one.
+        """
+        reset_in = limits.reset_in or 0.0
+        if reset_in > 0 and (reset_in <= MINUTE or not self.windows):
+            self.gate.close_for(now, min(reset_in, LONGEST_PAUSE))
 
     def on_refusal(self, now: float, sent_at: float, limits: RateLimitHeaders) -> None:
         """Close the gate after an answer 429 to a request that was sent at ``sent_at``."""

@@ -422,25 +422,26 @@ class TestScheduleBesideOthers:
         assert schedule.start(7.1)
         assert schedule.limited_by(1.0, 0) == (None, None)
 
-    def test_what_others_have_used_up_is_waited_for_a_minute_at_most(self) -> None:
-        """The moment may be that of the hour, though it is the minute's limit that is used up."""
+    @pytest.mark.parametrize(("reset", "ready_at"), [(60, 60.0), (61, 0.0)])
+    def test_a_moment_beyond_the_minute_is_found_out_about(
+        self, reset: int, ready_at: float
+    ) -> None:
+        """It may be that of the hour, though the minute's limit is used up: a 429 will tell."""
         schedule = schedule_of((250, 60.0), (5000, HOUR))
         assert schedule.start(0.0)
-        schedule.finish(0.0, 0.0, headers(limit=5000, remaining=0, reset=int(EPOCH) + 3000))
-        assert schedule.ready_at(0.0) == 60.0
-        assert schedule.start(60.0)
-        assert not schedule.start(60.0)  # that was the probe: the moment was a guess
-        schedule.finish(60.1, 60.0, headers(limit=5000, remaining=9))
-        assert schedule.start(60.1)
+        schedule.finish(0.0, 0.0, headers(limit=5000, remaining=0, reset=int(EPOCH) + reset))
+        assert schedule.ready_at(0.0) == ready_at
+        assert schedule.start(ready_at)
 
-    def test_without_windows_it_is_waited_for_as_long_as_the_answer_says(self) -> None:
+    @pytest.mark.parametrize(("reset", "ready_at"), [(3000, 3000.0), (9000, HOUR)])
+    def test_without_windows_it_is_waited_for_as_long_as_the_answer_says(
+        self, reset: int, ready_at: float
+    ) -> None:
         """With ``rate_limit=None`` the client goes by what the API says, up to an hour."""
         schedule = schedule_of()
         assert schedule.start(0.0)
-        schedule.finish(0.0, 0.0, headers(limit=5000, remaining=0, reset=int(EPOCH) + 3000))
-        assert schedule.ready_at(0.0) == 3000.0
-        assert schedule.start(3000.0)
-        assert schedule.start(3000.0)
+        schedule.finish(0.0, 0.0, headers(limit=5000, remaining=0, reset=int(EPOCH) + reset))
+        assert schedule.ready_at(0.0) == ready_at
 
     def test_the_opening_after_what_others_used_up_has_a_spread(self) -> None:
         """Processes that were told the same moment do not come back in step."""
