@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -471,3 +475,18 @@ def test_a_missing_field_is_named() -> None:
     with pytest.raises(DecodeFailure, match=r"^required field missing$") as caught:
         decode(BackupListResponse, b"{}")
     assert caught.value.path == "$.meta"
+
+
+def test_threads_may_decode_the_first_answers_together() -> None:
+    """No thread meets a class that msgspec describes in another: that crashed the interpreter."""
+    script = Path(__file__).parent / "scripts" / "decode_in_threads.py"
+    home = Path(_structure.__file__).parents[1]
+    run = subprocess.run(
+        [sys.executable, "-X", "faulthandler", str(script)],
+        env={**os.environ, "PYTHONPATH": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")

@@ -90,6 +90,9 @@ else:
             weakref=gc,
         )
         made.__setattr__ = made.__delattr__ = _refuse_change
+        # msgspec describes a class when it first meets it, and another thread that meets it then
+        # finds an unfinished description, which crashes the interpreter. Here no other one can.
+        msgspec.json.Decoder(made)
         return made
 
     def _default(field: "attrs.Attribute[Any]") -> tuple[Any, ...]:
