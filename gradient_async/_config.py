@@ -92,10 +92,10 @@ def masked_in(changes: ClientOptions) -> ClientOptions:
 
 
 def _secret(token: object) -> str:
-    if isinstance(token, _NoText) or not isinstance(token, str):
-        kind = token if isinstance(token, _NoText) else type(token).__name__
-        raise TypeError(f"access_token must be a str, got {kind}")
-    return _Secret(token)
+    token = masked(token)
+    if not isinstance(token, _Secret):
+        raise TypeError(f"access_token must be a str, got {token}")
+    return token
 
 
 @attrs.frozen(repr=False)
@@ -106,8 +106,8 @@ class AccessToken:
 
     @classmethod
     def find(cls, given: str | None) -> AccessToken:
-        """Take the token that was given, `masked`, or that of the environment."""
-        return cls(os.environ.get(TOKEN_VARIABLE, "").strip() if given is None else given)
+        """Take the token that was given, or that of the environment."""
+        return cls(os.environ.get(TOKEN_VARIABLE, "") if given is None else given)
 
     def checked(self) -> AccessToken:
         """Return the token if it can be sent.

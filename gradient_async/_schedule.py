@@ -196,18 +196,21 @@ class Schedule:
         if remaining is None:
             return
         limit = limits.limit
-        windows = [window for window in self.windows if window.limit == limit]
-        for window in windows:
-            window.observe(now, window.limit - remaining, self.running, sent_at)
-        if not remaining and not any(w.may_be_all_own(now, self.running) for w in windows):
-            self._pause_as_others_used_it_up(now, limits)
+        for window in self.windows:
+            if window.limit == limit:
+                window.observe(now, window.limit - remaining, self.running, sent_at)
+        if not remaining:
+            self._pause_if_others_used_it_up(now, limits)
 
-    def _pause_as_others_used_it_up(self, now: float, limits: RateLimitHeaders) -> None:
+    def _pause_if_others_used_it_up(self, now: float, limits: RateLimitHeaders) -> None:
         """Wait until the moment at which the API will have room again.
 
-        A later one may be that of the hour while the limit of the minute is meant: one request
-        finds out, where there are windows that let no more than one.
+        One beyond a minute may be that of the hour while the limit of the minute is meant. With
+        windows, which let no more than one request go then, that one finds out.
         """
+        named = [window for window in self.windows if window.limit == limits.limit]
+        if any(window.may_be_all_own(now, self.running) for window in named):
+            return
         reset_in = limits.reset_in or 0.0
         if reset_in > 0 and (reset_in <= MINUTE or not self.windows):
             self.gate.close_for(now, min(reset_in, LONGEST_PAUSE))

@@ -18,12 +18,11 @@ import aiohttp
 from ._resolver import Resolver
 
 __all__ = [
-    "BROKEN_OFF",
     "SessionFactory",
     "SessionSource",
     "StaleConnectionError",
-    "broke_off",
     "checked_factory",
+    "how_it_ended",
     "own_session",
 ]
 
@@ -41,7 +40,6 @@ ENDED: Final = (
     aiohttp.ClientConnectionResetError,
 )
 """What aiohttp raises when a connection ends before the headers of an answer."""
-BROKEN_OFF: Final = "it ended within the headers of an answer"
 
 
 def checked_factory(session: SessionFactory | None) -> SessionFactory | None:
@@ -58,9 +56,11 @@ def checked_factory(session: SessionFactory | None) -> SessionFactory | None:
     return session
 
 
-def broke_off(error: BaseException) -> bool:
-    """Tell whether a connection ended within the headers of an answer: aiohttp adds those."""
-    return isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str)
+def how_it_ended(error: Exception) -> str:
+    """Return what aiohttp says of a connection that ended: within headers, it shows its objects."""
+    if isinstance(error, aiohttp.ServerDisconnectedError) and not isinstance(error.message, str):
+        return "it ended within the headers of an answer"
+    return str(error)
 
 
 class StaleConnectionError(aiohttp.ClientConnectionError):
@@ -129,6 +129,6 @@ async def _without_silent_retry(
         raise
     except ENDED as error:
         kind = aiohttp.ClientConnectionError if opened else StaleConnectionError
-        raise kind(BROKEN_OFF if broke_off(error) else str(error)) from error
+        raise kind(how_it_ended(error)) from error
     finally:
         _opened.reset(before)

@@ -8,7 +8,7 @@ import aiohttp
 
 from ._call import Call
 from ._config import AccessToken
-from ._session import BROKEN_OFF, broke_off
+from ._session import how_it_ended
 from ._text import one_line
 from .errors import APIConnectionError, APITimeoutError
 
@@ -72,11 +72,9 @@ def _said(error: Exception) -> str:
     """
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy answered {error.status} {error.message}"
-    if broke_off(error):
-        return BROKEN_OFF
     source = error.__cause__ if isinstance(error, aiohttp.ClientPayloadError) else error
     message = getattr(source, "message", None)
-    return message if isinstance(message, str) else str(error)
+    return message if isinstance(message, str) else how_it_ended(error)
 
 
 def _shown_cause(error: BaseException, token: AccessToken) -> BaseException | None:
